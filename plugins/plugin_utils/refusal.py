@@ -1,0 +1,37 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How this collection says no: the field, the offending value, and what would be accepted."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+#: Stands for a value that must never be printed.
+HIDDEN = "(hidden)"
+
+_LONGEST = 80
+
+
+def show(value: t.Any) -> str:
+    """Return ``value`` as one short printable line, control characters escaped."""
+    if value is HIDDEN:
+        return HIDDEN
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= _LONGEST else text[:_LONGEST - 3] + "..."
+
+
+class Refused(ValueError):
+    """A value from the inventory that must not reach a host.
+
+    :param path: the field with its place, ``nginx_proxy_sites[2].limits[0].rate``
+    :param value: what stood there; pass :data:`HIDDEN` for a secret
+    :param accepted: what would be accepted, a phrase that follows "accepted:"
+    """
+
+    def __init__(self, path: str, value: t.Any, accepted: str) -> None:
+        self.path = path
+        self.value = value
+        self.accepted = accepted
+        super().__init__(f"{path}: {show(value)} is refused; accepted: {accepted}")
