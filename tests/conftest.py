@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes this checkout importable as ``ansible_collections.asgi.deploy``, whatever its folder is called.
 
-Three packages are registered by hand. So no link, no copy and no pytest plugin is needed, and the tests of pure
+Three packages are registered by hand: no link, no copy and no pytest plugin is needed, and the tests of pure
 Python run even where ansible-core is not installed.
 """
 

@@ -30,7 +30,7 @@ _METHOD_OPTIONS = {"hash_key": "hash", "consistent": "hash", "two": "random"}
 
 _COMMERCIAL = "nothing of that name: it is commercial only, nginx as Debian packages it does not load it"
 _COMMERCIAL_METHODS = ("least_time", "sticky", "ntlm", "queue", "state")
-_COMMERCIAL_KEYS = dict.fromkeys(("sticky", "least_time", "ntlm", "queue", "state", "health_check"), _COMMERCIAL)
+_COMMERCIAL_KEYS = dict.fromkeys((*_COMMERCIAL_METHODS, "health_check"), _COMMERCIAL)
 _COMMERCIAL_SERVER_KEYS = dict.fromkeys(("slow_start", "route", "resolve", "service", "drain"), _COMMERCIAL)
 
 _KEYS = (
@@ -56,13 +56,16 @@ _CONSISTENT_WEIGHT = 10_000
 #: nginx allocates about 150 bytes for each connection it may keep, at the start.
 _KEEPALIVE_LARGEST = 1_000_000
 
-# A zone of 64k holds 60 servers, and one of 256k 300, else nginx stops; a name may stand for several addresses.
-_ZONE_STEP_SERVERS = 30
+# nginx stops when the servers do not fit their zone: 32k hold 16, 64k 53 to 63, 256k 272 to 312. A name may
+# stand for several addresses, so the default leaves room; a stated size is refused where it never suffices.
 _ZONE_STEP = 64
+_ZONE_STEP_SERVERS = 30
+_ZONE_FIRST_SERVERS = 16
+_ZONE_MOST_SERVERS_PER_K = 2
 
 
 class Server(t.TypedDict, total=False):
-    """One server; ``address``, ``backup`` and ``down`` are always there, the rest only where it was stated."""
+    """One server; ``address``, ``backup`` and ``down`` are always there, the rest where it was stated."""
 
     address: t.Required[str]
     weight: int
@@ -92,7 +95,7 @@ def normalise_upstream(value: t.Any, path: str = "") -> Upstream:
     """Check an upstream and give it its defaults; what comes out goes in again unchanged.
 
     :param value: the user's dictionary
-    :param path: where it stands in the inventory (``nginx_proxy_sites[0].upstream``); empty for the filter's input
+    :param path: where it stands in the inventory (``nginx_proxy_sites[0].upstream``); empty for the filter
     :raises Refused: for everything that nginx refuses, or accepts in silence and does harm with
     """
     given = values.mapping(path or "upstream", value, "a dictionary with name and servers")
@@ -100,6 +103,7 @@ def normalise_upstream(value: t.Any, path: str = "") -> Upstream:
     name = upstream_name(values.field(path, "name"), given.get("name"))
     method = _method(values.field(path, "method"), given.get("method", "round_robin"))
     servers = _servers(values.field(path, "servers"), given.get("servers"), method)
+    zone_size = given.get("zone_size", default_zone_size(len(servers)))
     upstream: Upstream = {
         "name": name,
         "servers": servers,
@@ -113,21 +117,16 @@ def normalise_upstream(value: t.Any, path: str = "") -> Upstream:
         "keepalive_requests": values.integer(
             values.field(path, "keepalive_requests"), given.get("keepalive_requests", KEEPALIVE_REQUESTS), 1
         ),
-        "zone_size": values.size(
-            values.field(path, "zone_size"),
-            given.get("zone_size", default_zone_size(len(servers))),
-            units="km",
-            minimum=ZONE_SIZE_MINIMUM,
-            maximum=ZONE_SIZE_MAXIMUM,
-        ),
+        "zone_size": _zone_size(values.field(path, "zone_size"), zone_size, len(servers)),
     }
     for key, owner in _METHOD_OPTIONS.items():
         if key in given and method != owner:
             raise Refused(values.field(path, key), given[key], f"this key with the method {owner} only")
     if method == "hash":
         upstream["hash_key"] = _hash_key(values.field(path, "hash_key"), given.get("hash_key"))
-        upstream["consistent"] = values.boolean(values.field(path, "consistent"), given.get("consistent", False))
-        if upstream["consistent"]:
+        consistent = values.boolean(values.field(path, "consistent"), given.get("consistent", False))
+        upstream["consistent"] = consistent
+        if consistent:
             _consistent_weight(values.field(path, "servers"), servers)
     if method == "random":
         upstream["two"] = values.boolean(values.field(path, "two"), given.get("two", False))
@@ -154,7 +153,7 @@ def render_upstream(upstream: Upstream) -> str:
 
 
 def zone_name(name: str) -> str:
-    """Return the shared memory zone of the upstream ``name``; the prefix keeps it apart from limits and caches."""
+    """Return the memory zone of the upstream ``name``; the prefix keeps it apart from limits and caches."""
     return f"upstream_{name}"
 
 
@@ -164,7 +163,7 @@ def default_zone_size(servers: int) -> str:
 
 
 def upstream_name(path: str, value: t.Any) -> str:
-    """Return the name of an upstream: what may follow ``http://`` in ``proxy_pass`` without meaning something else."""
+    """Return an upstream's name: what follows ``http://`` in ``proxy_pass`` and can mean nothing else."""
     accepted = "a name of at most 128 letters, digits, _, . and -, beginning with a letter, a digit or _"
     name = values.text(path, value, accepted)
     if not _NAME.fullmatch(name):
@@ -182,8 +181,8 @@ def _method(path: str, value: t.Any) -> str:
 
 def _hash_key(path: str, value: t.Any) -> str:
     accepted = (
-        "a text with at least one nginx variable, such as $request_uri, $binary_remote_addr or ${cookie_session}, "
-        "without white space, quotes, backslashes or any of ;{}#"
+        "a text with at least one nginx variable, such as $request_uri, $binary_remote_addr or "
+        "${cookie_session}, without white space, quotes, backslashes or any of ;{}#"
     )
     key = values.text(path, value, accepted)
     # Without a variable every request has the same key, and one server gets them all.
@@ -234,16 +233,24 @@ def _server(path: str, value: t.Any, method: str) -> Server:
     if "max_conns" in given:
         server["max_conns"] = values.integer(values.field(path, "max_conns"), given["max_conns"])
     if server["backup"] and method not in _METHODS_WITH_BACKUP:
-        raise Refused(
-            values.field(path, "backup"), True, f"backup with the methods {' and '.join(_METHODS_WITH_BACKUP)} only"
-        )
+        methods = " and ".join(_METHODS_WITH_BACKUP)
+        raise Refused(values.field(path, "backup"), True, f"backup with the methods {methods} only")
     return server
 
 
 def _consistent_weight(path: str, servers: list[Server]) -> None:
     total = sum(server.get("weight", 1) for server in servers)
     if total > _CONSISTENT_WEIGHT:
-        raise Refused(path, total, f"weights that add up to at most {_CONSISTENT_WEIGHT} with a consistent hash")
+        accepted = f"weights that add up to at most {_CONSISTENT_WEIGHT} with a consistent hash"
+        raise Refused(path, f"weights of {total}", accepted)
+
+
+def _zone_size(path: str, value: t.Any, servers: int) -> str:
+    needed = ZONE_SIZE_MINIMUM
+    if servers > _ZONE_FIRST_SERVERS:
+        more = -(-(servers - _ZONE_FIRST_SERVERS) // _ZONE_MOST_SERVERS_PER_K)
+        needed = f"{values.size_bytes(needed) // 1024 + more}k"
+    return values.size(path, value, units="km", minimum=needed, maximum=ZONE_SIZE_MAXIMUM)
 
 
 def _method_directive(upstream: Upstream) -> str:
@@ -265,5 +272,5 @@ def _server_words(server: Server) -> list[str]:
         words.append(f"fail_timeout={server['fail_timeout']}")
     if "max_conns" in server:
         words.append(f"max_conns={server['max_conns']}")
-    words += [flag for flag in ("backup", "down") if server[flag]]  # type: ignore[literal-required]
+    words += [flag for flag in ("backup", "down") if server[flag]]
     return words

@@ -5,7 +5,7 @@
 
 ``path`` is always the field with its place (``servers[1].weight``); :func:`field` and :func:`item` build it.
 ansible-core passes tagged subclasses of ``str``, ``int``, ``dict`` …, hence ``isinstance`` and plain copies.
-Patterns use ``fullmatch`` and ``[0-9]``: ``$`` lets a final newline through, and ``\\d`` the digits of every script.
+Patterns use ``fullmatch`` and ``[0-9]``: ``$`` lets a final newline through, ``\\d`` digits of every script.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _BYTES = {"k": 2**10, "m": 2**20, "g": 2**30}
 
 _SERVER = "host:port, [IPv6 address]:port or unix:/absolute/path"
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
-#: Underscores are no part of a host name on the Internet, but Docker and /etc/hosts give such names to machines.
+#: Underscores are no part of an Internet host name, but Docker and /etc/hosts give such names to machines.
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 #: The resolver reads names like 1.2.3 or 0x7f.1 as IPv4 addresses that nobody meant (1.2.3 is 1.2.0.3).
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
@@ -72,7 +72,10 @@ def sequence(path: str, value: t.Any, accepted: str = "a list") -> list[t.Any]:
 
 
 def known_keys(
-    path: str, value: c.Mapping[t.Any, t.Any], keys: c.Iterable[str], explained: c.Mapping[str, str] | None = None
+    path: str,
+    value: c.Mapping[t.Any, t.Any],
+    keys: c.Iterable[str],
+    explained: c.Mapping[str, str] | None = None,
 ) -> None:
     """Refuse the first key that is not in ``keys``, by name.
 
@@ -146,7 +149,7 @@ def duration(path: str, value: t.Any, *, milliseconds: bool = True, unlimited: b
 
     The unit is required, because ``10`` is seconds in one tool and milliseconds in the next. Zero is refused.
 
-    :param milliseconds: False for nginx fields that count whole seconds (``fail_timeout=500ms`` does not load)
+    :param milliseconds: False where nginx counts whole seconds (``fail_timeout=500ms`` does not load)
     :param unlimited: whether the word ``unlimited`` is accepted (and returned) for "never"
     """
     units = "ms, s, m, h or d" if milliseconds else "s, m, h or d"
@@ -172,7 +175,7 @@ def duration_ms(value: str) -> int:
     match = _DURATION.fullmatch(value)
     if match is None:
         raise Refused("time", value, "what duration() returned")
-    return sum(int(count) * unit for count, unit in zip(match.groups(), _MILLISECONDS) if count)
+    return sum(int(count) * unit for count, unit in zip(match.groups(), _MILLISECONDS, strict=True) if count)
 
 
 def size(
@@ -186,7 +189,7 @@ def size(
 ) -> str:
     """Return a size as nginx writes it: ``64k``, ``10m``, ``1g``; unit required, one letter, zero refused.
 
-    :param units: ``km`` for memory (zones, buffers: nginx does not read ``g`` there), ``kmg`` for files and bodies
+    :param units: ``km`` for memory (nginx reads no ``g`` for zones and buffers), ``kmg`` for files and bodies
     :param unlimited: whether the word ``unlimited`` is accepted (and returned) for "no limit"
     :param minimum, maximum: bounds, themselves sizes
     """
@@ -221,8 +224,8 @@ def size_bytes(value: str) -> int:
 def server_address(path: str, value: t.Any) -> str:
     """Return the address of an upstream's server, as it was written.
 
-    Accepted: ``host:port``, ``[IPv6]:port``, ``unix:/absolute/path``. The port is required: nginx would silently
-    take 80, where no application server listens.
+    Accepted: ``host:port``, ``[IPv6]:port``, ``unix:/absolute/path``. The port is required: nginx would
+    silently take 80, where no application server listens.
     """
     address = text(path, value, _SERVER)
     if address.startswith("unix:"):
@@ -231,9 +234,7 @@ def server_address(path: str, value: t.Any) -> str:
         raise Refused(path, value, f"{_SERVER}, in ASCII (an international name in punycode)")
     host, colon, port = address.rpartition(":")
     if not address.startswith("[") and address.count(":") > 1:
-        bracketed = f"[{host}]:{port}" if _ipv6(host) and _PORT.fullmatch(port) else f"[{address}]:8000"
-        hint = f"; an IPv6 address goes in brackets: {bracketed}" if _ipv6(bracketed[1:].partition("]")[0]) else ""
-        raise Refused(path, value, _SERVER + hint)
+        raise Refused(path, value, _SERVER + _in_brackets(address))
     if not colon or not host or host.startswith("[") != host.endswith("]"):
         raise Refused(path, value, _SERVER)
     if not _PORT.fullmatch(port) or int(port) > 65535:
@@ -258,13 +259,20 @@ def same_server(address: str) -> str:
     return f"{host.lower()}:{port}"
 
 
+def _in_brackets(address: str) -> str:
+    host, _colon, port = address.rpartition(":")
+    if _ipv6(host) and _PORT.fullmatch(port):
+        return f"; an IPv6 address goes in brackets: [{host}]:{port}"
+    return f"; an IPv6 address goes in brackets: [{address}]:8000" if _ipv6(address) else ""
+
+
 def _unix_address(path: str, address: str) -> str:
     socket = address[len("unix:"):]
-    accepted = "unix: and an absolute path without white space, quotes, .. or any of ;{}$\\`, not ending in a slash"
+    accepted = "unix:/absolute/path without white space, quotes, .. or any of ;{}$\\`, not ending in a slash"
     if not _SOCKET_PATH.fullmatch(socket) or ".." in socket.split("/") or socket.endswith(("/", "/.")):
         raise Refused(path, address, accepted)
     if len(socket) > _SOCKET_PATH_BYTES:
-        raise Refused(path, address, f"unix: and a path of at most {_SOCKET_PATH_BYTES} bytes")
+        raise Refused(path, address, f"unix:/absolute/path, the path of at most {_SOCKET_PATH_BYTES} bytes")
     return address
 
 
@@ -294,7 +302,9 @@ def _host_name(host: str) -> bool:
     )
 
 
-def arguments(names: c.Sequence[str], args: c.Sequence[t.Any], kwargs: c.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def arguments(
+    names: c.Sequence[str], args: c.Sequence[t.Any], kwargs: c.Mapping[str, t.Any]
+) -> dict[str, t.Any]:
     """Give the arguments of a filter their names, as Python would, but with our own words for a mistake.
 
     Ansible calls a filter as a plain function and prints Python's ``TypeError`` to the user otherwise.
@@ -302,14 +312,18 @@ def arguments(names: c.Sequence[str], args: c.Sequence[t.Any], kwargs: c.Mapping
     :param names: every argument in order; the first is the filter's input, and required
     """
     if len(args) > len(names):
-        raise Refused(f"argument {len(names)}", args[len(names)], f"no more than {', '.join(names[1:]) or 'the input'}")
-    bound = dict(zip(names, args))
+        raise Refused(f"argument {len(names)}", args[len(names)], _options("nothing more than", names))
+    bound = dict(zip(names, args, strict=False))
     for name, value in kwargs.items():
         if name not in names:
-            raise Refused(field("", name), value, f"only the arguments {', '.join(names[1:]) or 'none'}")
+            raise Refused(field("", name), value, _options("only the arguments", names))
         if name in bound:
             raise Refused(name, value, "this argument once, by position or by name")
         bound[name] = value
     if names[0] not in bound:
         raise Refused(names[0], None, "the filter's input, which is required")
     return bound
+
+
+def _options(words: str, names: c.Sequence[str]) -> str:
+    return f"{words} {', '.join(names[1:])}" if len(names) > 1 else "no arguments"
