@@ -1,0 +1,1 @@
+"""One module a concern; main.py puts them together."""
