@@ -10,10 +10,56 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 SCENARIO ?= default
+UV ?= uv
 
 .PHONY: help
 help: ## What there is to run
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: venv ## Deploy the example application over TLS into one container, and show it
+	@python tools/demo.py up
+
+.PHONY: demo-down
+demo-down: venv ## Remove everything that `make demo` started
+	@python tools/demo.py down
+
+.PHONY: test
+test: venv ## Everything: lint, unit tests, the example's tests, nginx, Molecule
+	@python tools/run_tests.py
+
+.PHONY: lint
+lint: venv ## ansible-lint, yamllint, ruff, mypy, the changelog's fragments
+	@python tools/run_tests.py lint
+
+.PHONY: unit
+unit: venv ## Unit tests: seconds, no container
+	@python tools/run_tests.py unit
+
+.PHONY: example
+example: venv ## The example application's own tests
+	@python tools/run_tests.py example
+
+.PHONY: molecule
+molecule: venv images ## One scenario, with its output: make molecule SCENARIO=default
+	@molecule test --scenario-name $(SCENARIO)
+
+.PHONY: sanity
+sanity: venv ## ansible-test sanity, on a copy of the tracked files
+	@python tools/sanity.py
+
+.PHONY: docs
+docs: venv ## The tables in the roles' READMEs, from their argument specs
+	@python tools/gen_docs.py
+
+.PHONY: build
+build: venv ## The collection's tarball, in build/
+	@ansible-galaxy collection build --force --output-path build
+
+.PHONY: lock
+lock: ## requirements/dev.txt from pyproject.toml (needs uv: make lock UV=path/to/uv)
+	@$(UV) pip compile --quiet --upgrade --group pyproject.toml:dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' --output-file requirements/dev.txt
 
 .PHONY: venv
 venv: ## The development tools, in .venv (made again when requirements/dev.txt changes)
@@ -23,10 +69,14 @@ venv: ## The development tools, in .venv (made again when requirements/dev.txt c
 engine: ## A container engine that answers (installs Docker when root on Debian or Ubuntu)
 	@tools/engine.sh up
 
+.PHONY: engine-down
+engine-down: ## Stop the engine, if it was started from here and no container runs
+	@tools/engine.sh down
+
 .PHONY: images
 images: engine ## The container images, when missing or out of date
 	@tools/images/build.sh
 
-.PHONY: molecule
-molecule: venv images ## One scenario: make molecule SCENARIO=default
-	@molecule test --scenario-name $(SCENARIO)
+.PHONY: clean
+clean: ## Remove the images, the virtual environments, the caches and what was built
+	@tools/clean.sh

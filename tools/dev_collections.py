@@ -1,6 +1,6 @@
 """Fill .ansible/collections: a link to this checkout, and the collections that only the bench needs.
 
-Those come out of the `ansible` wheel on the package index, so Galaxy is not needed; the roles use none of them.
+Those come out of the `ansible` wheel on the package index, so Galaxy is not needed. The roles use none of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib.metadata import version
 import yaml
 
 WANTED = ("community.docker", "community.library_inventory_filtering_v1")
-# ansible N is built on ansible-core 2.(N + 7). One release for each core of requirements/dev.txt, and its wheel's hash.
+# ansible N is built on ansible-core 2.(N + 7): a release for each core of requirements/dev.txt, its wheel's hash.
 WHEELS = {
     "2.19": ("12.3.0", "cd156f82fa87f7a899212b0efa9f7ca3a24d609212de9f78428a572eb01e5414"),
     "2.21": ("14.5.0", "245623ccc2d31d0f6f4bdb63168d550cad305fb032cc43d96e8f61ce8ab0ba84"),

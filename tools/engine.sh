@@ -1,8 +1,7 @@
 #!/bin/sh
 # The container engine behind `make demo`, `make test` and `make molecule`.
-#   engine.sh up          make `docker info` work: install, start, wait
-#   engine.sh down        stop the engine if this checkout started it and no container runs
-#   engine.sh run CMD...  up, CMD, and down again if it was `up` that started it
+#   engine.sh up      make `docker info` work: install, start, wait
+#   engine.sh down    stop the engine if this checkout started it and no container runs
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 state=$root/.ansible/engine
@@ -98,14 +97,5 @@ down() {
 case ${1:-} in
   up) up ;;
   down) down ;;
-  run)
-    shift
-    if works; then exec "$@"; fi
-    up
-    # A Ctrl-C reaches the command too: let it end by itself, then stop the engine.
-    trap : INT TERM
-    trap down EXIT
-    "$@"
-    ;;
-  *) fail "usage: engine.sh up | down | run COMMAND..." ;;
+  *) fail "usage: engine.sh up | down" ;;
 esac

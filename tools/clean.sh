@@ -1,0 +1,22 @@
+#!/bin/sh
+# Remove whatever the other targets made: containers, networks, images, the engine's process, .venv, .ansible, build.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+
+if docker info >/dev/null 2>&1; then
+  # Those of this checkout; the images are shared with other checkouts, which would build them again.
+  for label in "asgi-deploy.test=$root" "asgi-deploy.demo=$root"; do
+    docker ps --all --quiet --filter "label=$label" | xargs -r docker rm --force --volumes >/dev/null
+    docker network ls --quiet --filter "label=$label" | xargs -r docker network rm >/dev/null
+  done
+  for suite in bookworm trixie; do
+    for name in asgi-deploy-nginx asgi-deploy asgi-deploy-base; do
+      docker image rm --force "$name:$suite" >/dev/null 2>&1 || :
+    done
+  done
+  docker image prune --force --filter label=owner=asgi-deploy >/dev/null
+  tools/engine.sh down
+fi
+rm -rf .venv .ansible build .mypy_cache .ruff_cache .pytest_cache
+find . -name __pycache__ -type d -prune -exec rm -rf {} +
