@@ -22,7 +22,9 @@ ROOT = Path(__file__).parents[1]
 
 def command(*options: str) -> list[str]:
     worker = "--worker-class=uvicorn_worker.UvicornWorker"
-    return [sys.executable, "-m", "gunicorn", worker, *options, "notes.main:app"]
+    # Without it every gunicorn of a user shares one socket in the home folder.
+    alone = "--no-control-socket"
+    return [sys.executable, "-m", "gunicorn", worker, alone, *options, "notes.main:app"]
 
 
 def environment(**settings: str) -> dict[str, str]:

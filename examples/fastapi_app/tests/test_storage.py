@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,16 +28,34 @@ def test_opening_together_and_writing_together(tmp_path: Path) -> None:
         storage.close()
 
 
-def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
+def test_only_one_process_creates_the_file(tmp_path: Path) -> None:
+    storage = Storage(tmp_path / "notes.sqlite3")
+    with ThreadPoolExecutor(1) as pool:
+        with (tmp_path / "notes.sqlite3.lock").open("w") as neighbour:
+            fcntl.flock(neighbour, fcntl.LOCK_EX)
+            opened = pool.submit(storage.open)
+            with pytest.raises(FutureTimeoutError):
+                opened.result(timeout=0.2)
+            assert not storage.path.exists()
+        opened.result(timeout=5)
+    storage.ping()
+    storage.close()
+
+
+def test_readers_and_a_writer_do_not_wait_for_each_other(tmp_path: Path) -> None:
     storage = Storage(tmp_path / "notes.sqlite3")
     storage.open()
     storage.add("before", "")
-    writer = sqlite3.connect(storage.path, isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")
-    writer.execute("INSERT INTO notes VALUES (9, 'uncommitted', '', '', '')")
-    assert [row["title"] for row in storage.newest(10)] == ["before"]
-    storage.ping()
-    writer.close()
+    with closing(sqlite3.connect(storage.path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM notes").fetchall() == [(1,)]
+        storage.add("meanwhile", "")
+        assert reader.execute("SELECT count(*) FROM notes").fetchall() == [(1,)]
+    with closing(sqlite3.connect(storage.path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("INSERT INTO notes VALUES (9, 'uncommitted', '', '', '')")
+        assert [row["title"] for row in storage.newest(10)] == ["meanwhile", "before"]
+        storage.ping()
     storage.close()
 
 
