@@ -12,8 +12,9 @@ short_description: The text of one nginx upstream block
 description:
   - Checks a dictionary that describes an upstream and prints it as nginx configuration.
   - What it prints loads without a warning on nginx 1.22 (Debian 12) and 1.26 (Debian 13), if names resolve.
-  - Whatever nginx refuses, or accepts in silence and does harm with, fails with one line that names the field,
-    the value and what is accepted. Unknown keys, and those of nginx's commercial edition, are refused by name.
+  - Whatever nginx refuses, or accepts in silence and does harm with, fails with one line that names the
+    field, the value and what is accepted. Unknown keys, and those of nginx's commercial edition, are refused
+    by name.
 options:
   _input:
     description: The upstream.
@@ -31,8 +32,8 @@ options:
         description:
           - The servers, each an address or a dictionary with V(address) and options.
           - An address is V(host:port), V([IPv6]:port) or V(unix:/absolute/path).
-          - The options are V(weight) (an integer of 1 or more), V(max_fails) (0 or more), V(fail_timeout) (a time
-            in V(s), V(m), V(h) or V(d)), V(max_conns) (0 or more, 0 for no limit), V(backup) and V(down)
+          - The options are V(weight) (an integer of 1 or more), V(max_fails) (0 or more), V(fail_timeout) (a
+            time in V(s), V(m), V(h) or V(d)), V(max_conns) (0 or more, 0 for no limit), V(backup) and V(down)
             (booleans).
           - Refused are the same server twice, all servers V(down), and only V(backup) servers.
         type: list

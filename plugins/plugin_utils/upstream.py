@@ -47,8 +47,9 @@ _SERVER_KEYS = ("address", "weight", "max_fails", "fail_timeout", "max_conns", "
 
 # A letter is required: an upstream named 127.0.0.1 or 8000 would shadow that address in proxy_pass.
 _NAME = re.compile(r"(?=.*[A-Za-z_])[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+# The possessive *+ keeps a long hostile key from being tried in every possible division.
 _HASH_KEY = re.compile(
-    r"(?=.*\$)(?:\$[A-Za-z_][A-Za-z0-9_]*|\$\{[A-Za-z_][A-Za-z0-9_]*\}|(?![#$;{}\"'`\\])[!-~]){1,256}"
+    r"(?=.*\$)(?=.{1,256}\Z)(?:\$[A-Za-z_][A-Za-z0-9_]*+|\$\{[A-Za-z_][A-Za-z0-9_]*\}|(?![#$;{}\"'`\\])[!-~])+"
 )
 
 #: ``hash … consistent`` builds 160 points per weight: a total of 65,536 already stops a reload for 5 s.

@@ -250,7 +250,8 @@ def server_address(path: str, value: t.Any) -> str:
 def same_server(address: str) -> str:
     """Return one spelling for all the spellings of an address that :func:`server_address` returned."""
     if address.startswith("unix:"):
-        return "unix:" + posixpath.normpath(address[len("unix:"):])
+        # POSIX lets exactly two leading slashes stand; Linux makes them one.
+        return "unix:" + posixpath.normpath("/" + address[len("unix:"):].lstrip("/"))
     host, _colon, port = address.rpartition(":")
     if host.startswith("["):
         ipv6 = ipaddress.IPv6Address(host[1:-1])
