@@ -9,7 +9,7 @@ import json
 import typing as t
 
 #: Stands for a value that must never be printed.
-HIDDEN = "(hidden)"
+HIDDEN: t.Final = "(hidden)"
 
 _LONGEST = 80
 
@@ -18,8 +18,18 @@ def show(value: t.Any) -> str:
     """Return ``value`` as one short printable line, control characters escaped."""
     if value is HIDDEN:
         return HIDDEN
-    text = json.dumps(value, ensure_ascii=True, default=str)
+    text = _json(value)
     return text if len(text) <= _LONGEST else text[:_LONGEST - 3] + "..."
+
+
+def _json(value: t.Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=True, default=str)
+    except (TypeError, ValueError, RecursionError):
+        # A key that is no string, a structure inside itself, a number of thousands of digits: the text of
+        # Python's own error must not reach a user in place of ours.
+        kinds = {dict: "a dictionary", list: "a list", int: "a number"}
+        return f"({next((name for kind, name in kinds.items() if isinstance(value, kind)), 'a value')})"
 
 
 class Refused(ValueError):
