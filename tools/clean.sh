@@ -5,11 +5,9 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 
 if docker info >/dev/null 2>&1; then
-  # Those of this checkout; the images are shared with other checkouts, which would build them again.
-  for label in "asgi-deploy.test=$root" "asgi-deploy.demo=$root"; do
-    docker ps --all --quiet --filter "label=$label" | xargs -r docker rm --force --volumes >/dev/null
-    docker network ls --quiet --filter "label=$label" | xargs -r docker network rm >/dev/null
-  done
+  tools/remove.sh demo
+  tools/remove.sh test
+  # Shared with other checkouts, which would build them again.
   for suite in bookworm trixie; do
     for name in asgi-deploy-nginx asgi-deploy asgi-deploy-base; do
       docker image rm --force "$name:$suite" >/dev/null 2>&1 || :

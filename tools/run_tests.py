@@ -99,19 +99,12 @@ class Runner:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def docker(*arguments: str) -> list[str]:
-    """Ask the engine, where there is one; the words of its answer."""
-    if not shutil.which("docker"):
-        return []
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False).stdout.split()
+def engine_runs() -> bool:
+    return bool(shutil.which("docker")) and subprocess.run(["docker", "info"], capture_output=True).returncode == 0
 
 
 def clean_up(engine_ran: bool) -> None:
-    ours = f"label=asgi-deploy.test={ROOT}"
-    if containers := docker("ps", "--all", "--quiet", "--filter", ours):
-        docker("rm", "--force", "--volumes", *containers)
-    if networks := docker("network", "ls", "--quiet", "--filter", ours):
-        docker("network", "rm", *networks)
+    subprocess.run(["tools/remove.sh", "test"], cwd=ROOT, check=False)
     if not engine_ran:
         subprocess.run(["tools/engine.sh", "down"], cwd=ROOT, check=False)
 
@@ -132,7 +125,7 @@ def main() -> int:
         signal.signal(number, interrupted)
 
     runner = Runner()
-    engine_ran = bool(docker("info", "--format", "{{.ServerVersion}}"))
+    engine_ran = engine_runs()
     try:
         runner.run(steps)
     except KeyboardInterrupt as signalled:
