@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 #: Stands for a value that must never be printed.
 HIDDEN: t.Final = "(hidden)"
 
 _LONGEST = 80
+#: The user and password of a URL: `https://user:token@host` keeps only the host.
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s\"]+@")
 
 
 def show(value: t.Any) -> str:
     """Return ``value`` as one short printable line, control characters escaped."""
     if value is HIDDEN:
         return HIDDEN
-    text = _json(value)
+    text = _CREDENTIALS.sub("***@", _json(value))
     return text if len(text) <= _LONGEST else text[:_LONGEST - 3] + "..."
 
 

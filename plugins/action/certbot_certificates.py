@@ -1,0 +1,53 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Render certbot's hook and drop-in on the controller, and hand them to the module of the same name."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
+from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
+
+ROLE = "certbot"
+
+_LIBRARY = "/usr/local/lib/asgi.deploy"
+PROGRAM = f"{_LIBRARY}/deploy_certificates.py"
+COMMAND = "/usr/local/sbin/asgi-deploy-certificates"
+
+
+class ActionModule(ActionBase):
+    """Takes the role's variables from the host; no arguments."""
+
+    _VALID_ARGS = frozenset(())
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        result = super().run(tmp, variables)
+        try:
+            structure = normalise(ROLE, Host(variables, self._templar.template))
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
+        arguments = {**structure, "files": _files(structure), "program": PROGRAM, "command": COMMAND}
+        result.update(self._execute_module("asgi.deploy.certbot_certificates", arguments, task_vars=variables))
+        # The files would come back with it.
+        result.pop("invocation", None)
+        return result
+
+
+def _files(structure: dict[str, t.Any]) -> dict[str, dict[str, str]]:
+    render = renderer(str(ROLES / ROLE), ROLE)
+    program = (ROLES / ROLE / "files" / "deploy_certificates.py").read_text(encoding="utf-8")
+    # One reading of certificates for the modules and for the program, which runs without Ansible.
+    certificate = (ROLES.parent / "plugins" / "module_utils" / "certificate.py").read_text(encoding="utf-8")
+    hook = render("deploy_hook.j2", program=COMMAND, **structure)
+    drop_in = render("certbot.service.j2", program=COMMAND, **structure)
+    return {
+        PROGRAM: {"text": program, "mode": "0755"},
+        f"{_LIBRARY}/certificate.py": {"text": certificate, "mode": "0644"},
+        "/etc/letsencrypt/renewal-hooks/deploy/asgi-deploy": {"text": hook, "mode": "0755"},
+        "/etc/systemd/system/certbot.service.d/asgi-deploy.conf": {"text": drop_in, "mode": "0644"},
+    }

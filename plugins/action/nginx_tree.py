@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Render the nginx tree on the controller, and hand it to the module of the same name in one piece."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import (
+    build_tree,
+    nginx_version,
+    provided_pairs,
+    tls_pairs,
+)
+from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
+from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
+
+ROLE = "nginx_proxy"
+
+#: One trip for all that the templates depend on. Before the package is there (check mode on a new
+#: host), the version that would be installed answers.
+_PROBE = (
+    "export PATH=$PATH:/usr/sbin; test -e /proc/net/if_inet6 && echo ipv6; "
+    "nginx -V 2>&1 || LC_ALL=C apt-cache policy nginx | grep Candidate"
+)
+
+
+class ActionModule(ActionBase):
+    """Takes the role's variables from the host; no arguments."""
+
+    _VALID_ARGS = frozenset(())
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        result = super().run(tmp, variables)
+        probe = self._low_level_execute_command(_PROBE)["stdout"]
+        installed = "nginx version:" in probe
+        if not installed and not self._task.check_mode:
+            raise AnsibleActionFail("nginx is not installed on this host: " + probe.strip())
+        try:
+            proxy = normalise(ROLE, Host(variables, self._templar.template))
+            files, generation = build_tree(
+                renderer(str(ROLES / ROLE), ROLE), proxy, nginx_version(probe), ipv6="ipv6" in probe.split()
+            )
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
+        entry = renderer(str(ROLES / ROLE), ROLE)("nginx.conf.j2")
+        if not installed:
+            after = {"/etc/nginx/nginx.conf": entry} | {f"/etc/nginx/deploy/current/{n}": files[n] for n in files}
+            result.update(changed=True, diff=diff_of({}, after), msg="Not tested: nginx is not installed yet.")
+            return result
+        arguments = {
+            "files": files,
+            "generation": generation,
+            "entry": entry,
+            "pairs": tls_pairs(proxy),
+            "provided": provided_pairs(proxy),
+            "tls_dir": proxy["tls_dir"],
+            "webroot": proxy["acme_webroot"],
+            "status_port": proxy["status_port"],
+            "keep": proxy["generations"],
+        }
+        result.update(self._execute_module("asgi.deploy.nginx_tree", arguments, task_vars=variables))
+        # The whole tree would come back with it.
+        result.pop("invocation", None)
+        return result

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes on disk that are there whole or not at all, also after a power cut."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import typing as t
+
+
+def sync_folder(folder: str) -> None:
+    """Make the names in ``folder`` durable: a rename alone may be lost with the power."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: str, content: str, mode: int = 0o644) -> None:
+    """Replace ``path`` by ``content``; a reader sees the old file or the new one."""
+    folder = os.path.dirname(path)
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix="." + os.path.basename(path) + ".")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+            # Before the first byte: a secret must not be readable for a moment either.
+            os.fchmod(stream.fileno(), mode)
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    sync_folder(folder)
+
+
+def flip(link: str, target: str) -> None:
+    """Make the symlink ``link`` point at ``target``, in one step."""
+    temporary = link + ".new"
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
+    os.symlink(target, temporary)
+    os.replace(temporary, link)
+    sync_folder(os.path.dirname(link))
+
+
+def target_of(link: str) -> t.Optional[str]:
+    """Return what the symlink ``link`` says, or None where there is none."""
+    return os.readlink(link) if os.path.islink(link) else None
+
+
+def read_text(path: str) -> t.Optional[str]:
+    """Return the text of ``path``, or None where there is no such file."""
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="") as stream:
+            return stream.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def read_tree(folder: str) -> t.Dict[str, str]:
+    """Return the files below ``folder``, relative path to text."""
+    files = {}
+    for parent, _folders, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            files[os.path.relpath(path, folder)] = read_text(path) or ""
+    return files
+
+
+def write_tree(folder: str, files: t.Mapping[str, str]) -> None:
+    """Write ``files`` below ``folder``, which is made; durable when this returns."""
+    os.makedirs(folder, mode=0o755)
+    for name in sorted(files):
+        path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        write_file(path, files[name])
+
+
+def diff_of(before: t.Mapping[str, t.Optional[str]], after: t.Mapping[str, t.Optional[str]]) -> t.List[t.Dict[str, str]]:
+    """Return Ansible's ``diff`` for two trees: an entry for each file that differs, path to text."""
+    return [
+        {
+            "before_header": path,
+            "after_header": path,
+            "before": before.get(path) or "",
+            "after": after.get(path) or "",
+        }
+        for path in sorted(set(before) | set(after))
+        if before.get(path) != after.get(path)
+    ]

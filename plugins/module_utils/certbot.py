@@ -1,0 +1,105 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""certbot on a host: what its lineages hold, and how to ask for a change."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import secrets
+import typing as t
+
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
+from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of, read_certificate
+
+HOME = "/etc/letsencrypt"
+LOG = "/var/log/letsencrypt/letsencrypt.log"
+
+Run = t.Callable[..., t.Tuple[int, str, str]]
+
+
+class Lineage:
+    """A certificate of certbot: :param wanted: its ``name`` and ``domains``"""
+
+    def __init__(self, wanted: t.Mapping[str, t.Any]) -> None:
+        self.name: str = wanted["name"]
+        self.domains: t.List[str] = wanted["domains"]
+        self.folder = os.path.join(HOME, "live", self.name)
+
+    def setting(self, name: str) -> t.Optional[str]:
+        """Return a value of the renewal file."""
+        text = read_text(os.path.join(HOME, "renewal", self.name + ".conf")) or ""
+        match = re.search(r"^{0} *= *(\S.*?) *$".format(re.escape(name)), text, re.MULTILINE)
+        return match[1] if match else None
+
+    def reasons(self, server: str, key_type: str) -> t.List[str]:
+        """Return why a certificate has to be ordered; an empty list where none has."""
+        certificate = self.folder + "/fullchain.pem"
+        if not os.path.exists(certificate):
+            return ["there is none"]
+        names = read_certificate(certificate).names
+        reasons = []
+        if names != frozenset(self.domains):
+            reasons.append("it is for {0}".format(", ".join(sorted(names))))
+        if self.setting("server") != server:
+            reasons.append("it is from {0}".format(self.setting("server")))
+        if self.setting("key_type") != key_type:
+            reasons.append("its key is {0}".format(self.setting("key_type")))
+        if not reasons:
+            reasons += problems_of(certificate, self.folder + "/privkey.pem", self.domains)
+        return reasons
+
+    def order(self, run: Run, params: t.Mapping[str, t.Any]) -> t.Optional[str]:
+        """Let certbot order the certificate. Returns what went wrong, or None."""
+        command = [
+            "certbot", "certonly", "--non-interactive", "--agree-tos", "--cert-name", self.name,
+            "--server", params["server"], "--key-type", params["key_type"], "--webroot", "--webroot-path", params["webroot"],
+        ]
+        command += ["--email", params["email"]] if params["email"] else ["--register-unsafely-without-email"]
+        for domain in self.domains:
+            command += ["--domain", domain]
+        if self.setting("server") not in (None, params["server"]):
+            # certbot keeps a valid certificate of another server otherwise.
+            command.append("--force-renewal")
+        environment = {"REQUESTS_CA_BUNDLE": params["ca_bundle"]} if params["ca_bundle"] else {}
+        code, output, errors = run(command, environ_update=environment)
+        return None if code == 0 else _words(output + errors)
+
+
+def _words(output: str) -> str:
+    """Return the CA's own words: certbot's error message hides them on Debian 12, its log does not."""
+    log = read_text(LOG) or ""
+    last_run = log[log.rfind("certbot version:"):]
+    details = re.findall(r'"detail": "((?:[^"\\]|\\.)*)"', last_run) + re.findall(r"^\s*Detail: (.*)$", output, re.MULTILINE)
+    refused = re.findall(r"(?:requests|urllib3)\.exceptions\.\w+: (.*)", last_run)
+    found = list(dict.fromkeys(details or refused[-1:]))
+    return "\n".join(found) or output.strip()[-1000:]
+
+
+def challenge_problem(webroot: str, domain: str) -> t.Optional[str]:
+    """Return why the CA would not get an answer to its challenge for ``domain`` from this host, or None.
+
+    Asked before an order is placed: the CA counts failures.
+    """
+    folder = os.path.join(webroot, ".well-known", "acme-challenge")
+    token = "asgi-deploy-" + secrets.token_hex(8)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    path = os.path.join(folder, token)
+    with open(path, "w", encoding="ascii") as stream:
+        stream.write(token)
+    connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=5)
+    try:
+        connection.request("GET", "/.well-known/acme-challenge/" + token, headers={"Host": domain})
+        answer = connection.getresponse()
+        body = answer.read(200).decode("ascii", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        return "port 80 of this host does not answer for {0}: {1}".format(domain, error)
+    finally:
+        connection.close()
+        os.unlink(path)
+    if answer.status == 200 and body == token:
+        return None
+    return "port 80 of this host answers {0} to a challenge for {1}: no site serves it from {2}".format(
+        answer.status, domain, webroot)

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""X.509 pairs on a host: what a certificate says, whether nginx could serve it, and a self-signed one.
+
+Runs inside modules and, copied beside it, inside the program asgi-deploy-certificates: only the
+standard library, and nothing of Ansible.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import ssl
+import subprocess
+import tempfile
+import time
+import typing as t
+
+
+class Certificate(t.NamedTuple):
+    """What a PEM file's first certificate says. ``not_after`` in seconds since the epoch."""
+
+    names: t.FrozenSet[str]
+    not_after: float
+    issuer: str
+    fingerprint: str
+
+
+def read_certificate(path: str) -> Certificate:
+    """Return the first certificate of the PEM file at ``path``.
+
+    :raises ValueError: where there is none, naming the path
+    """
+    try:
+        with open(path, encoding="ascii", errors="strict") as stream:
+            text = stream.read()
+        begin = text.index("-----BEGIN CERTIFICATE-----")
+        end = text.index("-----END CERTIFICATE-----") + len("-----END CERTIFICATE-----")
+        der = ssl.PEM_cert_to_DER_cert(text[begin:end])
+        # The standard library decodes certificates only for a verified connection, or so. The
+        # alternative is a dependency that a host need not have before its first run.
+        decoded = ssl._ssl._test_decode_cert(path)  # type: ignore[attr-defined]
+    except FileNotFoundError:
+        raise ValueError(path + " does not exist") from None
+    except (OSError, ValueError, ssl.SSLError) as error:
+        raise ValueError(path + " holds no certificate in PEM form") from error
+    names = frozenset(value.lower() for kind, value in decoded.get("subjectAltName", ()) if kind == "DNS")
+    issuer = ", ".join(value for part in decoded["issuer"] for _key, value in part)
+    return Certificate(names, ssl.cert_time_to_seconds(decoded["notAfter"]), issuer, hashlib.sha256(der).hexdigest())
+
+
+def covers(names: t.Iterable[str], wanted: str) -> bool:
+    """Return whether a certificate for ``names`` is valid for the host name ``wanted``."""
+    names = set(names)
+    return wanted in names or "*." + wanted.partition(".")[2] in names
+
+
+def problems_of(certificate: str, key: str, domains: t.Iterable[str], now: t.Optional[float] = None) -> t.List[str]:
+    """Return why nginx could not serve ``domains`` with this pair; an empty list where it could."""
+    if not os.path.exists(key):
+        return [key + " does not exist"]
+    try:
+        read = read_certificate(certificate)
+    except ValueError as error:
+        return [str(error)]
+    problems = []
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
+    except (ssl.SSLError, OSError, ValueError):
+        problems.append("{0} is not the key of {1}".format(key, certificate))
+    if read.not_after <= (time.time() if now is None else now):
+        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(read.not_after))
+        problems.append("{0} expired on {1}".format(certificate, when))
+    missing = [domain for domain in domains if not covers(read.names, domain)]
+    if missing:
+        problems.append("{0} does not cover {1}, only {2}".format(
+            certificate, ", ".join(missing), ", ".join(sorted(read.names)) or "no name"))
+    return problems
+
+
+def _no_password() -> str:
+    # Without this OpenSSL asks on the terminal, and the run hangs.
+    raise ValueError("the key is encrypted")
+
+
+def create_self_signed(folder: str, domains: t.Sequence[str], days: int = 3650) -> None:
+    """Put a self-signed pair for ``domains`` into ``folder``, as fullchain.pem and privkey.pem.
+
+    Written aside and moved as a whole: a pair whose halves do not belong together stops nginx.
+
+    :raises ValueError: with openssl's own words
+    """
+    parent = os.path.dirname(folder)
+    aside = tempfile.mkdtemp(dir=parent, prefix=".pair-")
+    try:
+        command = [
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-days", str(days), "-subj", "/CN=asgi.deploy bootstrap",
+            "-addext", "subjectAltName=" + ",".join("DNS:" + domain for domain in domains),
+            "-addext", "basicConstraints=critical,CA:FALSE",
+            "-keyout", os.path.join(aside, "privkey.pem"), "-out", os.path.join(aside, "fullchain.pem"),
+        ]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if done.returncode:
+            raise ValueError("openssl could not make a pair: " + done.stdout.decode(errors="replace").strip())
+        os.chmod(os.path.join(aside, "privkey.pem"), 0o600)
+        os.chmod(aside, 0o755)
+        if os.path.isdir(folder):
+            shutil.rmtree(folder)
+        os.rename(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,205 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: certbot_certificates
+short_description: Hold certificates with certbot, and bring them to nginx
+version_added: 0.1.0
+description:
+  - Orders a certificate where there is none, where its names differ from the wanted ones as a set, where its server
+    or key type changed, or where it has expired. Before an order, each name's challenge is tried on port 80 of this host.
+  - Then runs C(asgi-deploy-certificates), which switches nginx to the certificates that fit, and confirms that they are
+    served. What fails leaves the pair before it in place.
+  - Part of the role P(asgi.deploy.certbot#role), which renders the files on the controller.
+author:
+  - The asgi.deploy authors (@asgi)
+options:
+  certificates:
+    description: The certificates to hold.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the lineage and of the site that serves it.
+        type: str
+        required: true
+      domains:
+        description: Host names that it covers.
+        type: list
+        elements: str
+        required: true
+  server:
+    description: Directory URL of the ACME server.
+    type: str
+    required: true
+  email:
+    description: Address for the account; without one, none is given.
+    type: str
+  ca_bundle:
+    description: PEM file on the host that the ACME server's own certificate is checked against.
+    type: path
+  key_type:
+    description: C(ecdsa) or C(rsa).
+    type: str
+    required: true
+  webroot:
+    description: Folder from which nginx answers challenges.
+    type: path
+    required: true
+  tls_dir:
+    description: Folder in which nginx looks for its pairs.
+    type: path
+    required: true
+  files:
+    description: Files to keep on the host, path to C(text) and C(mode).
+    type: dict
+    required: true
+  program:
+    description: The program among O(files) that brings certificates to nginx.
+    type: path
+    required: true
+  command:
+    description: Path under which an operator finds O(program).
+    type: path
+    required: true
+attributes:
+  check_mode:
+    description: Says which certificates would be ordered.
+    support: full
+  diff_mode:
+    description: Shows the files that differ and the reasons for an order.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Hold the certificates
+  asgi.deploy.certbot_certificates:
+"""
+
+RETURN = r"""
+ordered:
+  description: Names of the certificates that were ordered.
+  type: list
+  elements: str
+  returned: success
+deployed:
+  description: What the deployment changed, a line each.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, flip, read_text, target_of, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot import Lineage, challenge_problem
+
+
+def mode_of(path: str) -> int:
+    return os.stat(path).st_mode & 0o7777 if os.path.exists(path) else 0
+
+
+def keep_files(module: AnsibleModule) -> bool:
+    """Put the program, its hook and the unit's drop-in in place. Returns whether anything changed."""
+    files = module.params["files"]
+    stale = {
+        path: (wanted["text"], int(wanted["mode"], 8))
+        for path, wanted in files.items()
+        if read_text(path) != wanted["text"] or mode_of(path) != int(wanted["mode"], 8)
+    }
+    unlinked = target_of(module.params["command"]) != module.params["program"]
+    if not module.check_mode:
+        for path, (text, mode) in stale.items():
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            write_file(path, text, mode)
+        if unlinked:
+            flip(module.params["command"], module.params["program"])
+        if any(path.startswith("/etc/systemd/") for path in stale):
+            module.run_command(["systemctl", "daemon-reload"], check_rc=True)
+    return bool(stale) or unlinked
+
+
+def order(module: AnsibleModule, due: t.Sequence[Lineage]) -> t.List[str]:
+    """Order what is due. Returns the complaints; one name's failure does not keep the others waiting."""
+    complaints = []
+    for lineage in due:
+        problems = [challenge_problem(module.params["webroot"], domain) for domain in lineage.domains]
+        problem = "; ".join(filter(None, problems))
+        if problem:
+            complaints.append("{0}: no order was placed: {1}".format(lineage.name, problem))
+            continue
+        problem = lineage.order(module.run_command, module.params) or ""
+        if problem:
+            complaints.append("{0}: {1} refused: {2}".format(lineage.name, module.params["server"], problem))
+    return complaints
+
+
+def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
+    params = module.params
+    lineages = [Lineage(wanted) for wanted in params["certificates"]]
+    reasons = {lineage.name: lineage.reasons(params["server"], params["key_type"]) for lineage in lineages}
+    due = [lineage for lineage in lineages if reasons[lineage.name]]
+    files = params["files"]
+    diff = diff_of({path: read_text(path) for path in files}, {path: files[path]["text"] for path in files})
+    diff += [
+        {"before_header": lineage.name, "after_header": lineage.name,
+         "before": "; ".join(reasons[lineage.name]) + "\n", "after": ", ".join(lineage.domains) + "\n"}
+        for lineage in due
+    ]
+    changed = keep_files(module)
+    result: t.Dict[str, t.Any] = {"ordered": [lineage.name for lineage in due], "deployed": [], "diff": diff}
+    if module.check_mode:
+        result["changed"] = changed or bool(due)
+        return result
+    complaints = order(module, due)
+    code, output, errors = module.run_command([params["program"], "--tls-dir", params["tls_dir"]])
+    result["deployed"] = output.splitlines()
+    if code:
+        complaints += errors.splitlines()
+    result["changed"] = changed or bool(due) or bool(result["deployed"])
+    if complaints:
+        module.fail_json(msg="\n".join(complaints), **result)
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "certificates": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "domains": {"type": "list", "elements": "str", "required": True},
+                },
+            },
+            "server": {"type": "str", "required": True},
+            "email": {"type": "str"},
+            "ca_bundle": {"type": "path"},
+            "key_type": {"type": "str", "required": True, "no_log": False},
+            "webroot": {"type": "path", "required": True},
+            "tls_dir": {"type": "path", "required": True},
+            "files": {"type": "dict", "required": True},
+            "program": {"type": "path", "required": True},
+            "command": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except (ValueError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the variables of a host to a role's normalised structure."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+from collections.abc import Mapping
+
+import yaml
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils.application import normalise_application
+from ansible_collections.asgi.deploy.plugins.plugin_utils.certificates import normalise_certificates
+from ansible_collections.asgi.deploy.plugins.plugin_utils.shape import conform, plain
+from ansible_collections.asgi.deploy.plugins.plugin_utils.sites import normalise_proxy
+from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application
+
+ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+
+
+class Host:
+    """The variables of one host, templated as they are asked for.
+
+    :param variables: Ansible's, untemplated
+    :param template: resolves the expressions in a value
+    """
+
+    def __init__(self, variables: Mapping[str, t.Any], template: t.Callable[[t.Any], t.Any]) -> None:
+        self._variables = variables
+        self._template = template
+
+    def get(self, name: str, default: t.Any = None) -> t.Any:
+        if name not in self._variables:
+            return default
+        return plain(self._template(self._variables[name]))
+
+    def values(self, role: str) -> dict[str, t.Any]:
+        """Return the variables of ``role``, held against its argument spec and complete."""
+        options = options_of(role)
+        return conform(options, {name: self.get(name) for name in options})
+
+    def fact(self, name: str) -> t.Any:
+        return (self.get("ansible_facts") or {}).get(name)
+
+    def in_group(self, group: str) -> bool | None:
+        """Return whether this host is in ``group``, or None where the inventory has no such group."""
+        groups = self.get("groups") or {}
+        return self.get("inventory_hostname") in groups[group] if group in groups else None
+
+
+def options_of(role: str) -> Mapping[str, t.Any]:
+    """Return the options of a role's main entry point in its argument spec."""
+    text = (ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    return t.cast("Mapping[str, t.Any]", yaml.safe_load(text)["argument_specs"]["main"]["options"])
+
+
+def normalise(role: str, host: Host) -> dict[str, t.Any]:
+    """Return the normalised structure of ``role`` for ``host``.
+
+    :raises Refused: at the first variable that must not reach the host
+    """
+    return _NORMALISERS[role](host)
+
+
+def _proxy(host: Host) -> dict[str, t.Any]:
+    apps_here = host.in_group("apps")
+    application = None
+    if apps_here is not False and host.get("gunicorn_app_name") is not None:
+        values = host.values("gunicorn_app")
+        application = Application(values["gunicorn_app_name"], values["gunicorn_app_timeout"])
+    return normalise_proxy(host.values("nginx_proxy"), apps_here, application)
+
+
+def _application(host: Host) -> dict[str, t.Any]:
+    values = host.values("gunicorn_app")
+    sites = host.values("nginx_proxy")["nginx_proxy_sites"]
+    names = [site["domains"][0] for site in sites if site["app"] == values["gunicorn_app_name"] and site["domains"]]
+    return normalise_application(
+        values,
+        host=next((name for name in names if not name.startswith("*")), "localhost"),
+        vcpus=host.fact("processor_nproc") or host.fact("processor_vcpus"),
+        memory_mb=host.fact("memtotal_mb"),
+    )
+
+
+def _certificates(host: Host) -> dict[str, t.Any]:
+    sites = host.values("nginx_proxy")["nginx_proxy_sites"] if host.get("nginx_proxy_sites") is not None else None
+    return normalise_certificates(host.values("certbot"), sites)
+
+
+_NORMALISERS: dict[str, t.Callable[[Host], dict[str, t.Any]]] = {
+    "nginx_proxy": _proxy,
+    "gunicorn_app": _application,
+    "certbot": _certificates,
+}

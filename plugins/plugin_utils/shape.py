@@ -1,0 +1,154 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hold a role's input against its ``meta/argument_specs.yml``, and fill in the nested defaults.
+
+Ansible validates the same spec, but it names no list index and no value, takes ``true`` for a
+number, and leaves nested defaults out. One spec, read twice, keeps documentation and behaviour
+from drifting apart.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import re
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import HIDDEN, Refused
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import field
+
+Spec = Mapping[str, t.Any]
+
+_TRUE = ("true", "yes", "on")
+_FALSE = ("false", "no", "off")
+
+
+def plain(value: t.Any) -> t.Any:
+    """Return ``value`` in Python's own types: Ansible hands over lazy and tagged subclasses."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (list, tuple, set)):
+        return [plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    return value
+
+
+def conform(options: Spec, values: Mapping[str, t.Any], path: str = "") -> dict[str, t.Any]:
+    """Return ``values`` complete and typed as ``options`` say.
+
+    :param options: the ``options`` of an argument spec
+    :param values: what the user wrote; unknown keys are refused where ``path`` is not empty
+        (at the top level a role sees every variable of the host, most of them not its own)
+    :param path: the place of ``values``, "" for a role's own variables
+    :raises Refused: at the first value that does not fit
+    """
+    if path:
+        for key in values:
+            if key not in options:
+                raise Refused(field(path, key), values[key], _names(key, options))
+    complete = {}
+    for name, option in options.items():
+        where = f"{path}.{name}" if path else name
+        value = values.get(name)
+        if value is None:
+            if option.get("required"):
+                raise Refused(where, None, f"a value ({option.get('type', 'str')}); it is required")
+            value = copy.deepcopy(option.get("default"))
+        complete[name] = None if value is None else _typed(option, value, where)
+    return complete
+
+
+def _names(key: str, options: Spec) -> str:
+    close = difflib.get_close_matches(str(key), list(options), n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"only the keys {', '.join(options)}{hint}"
+
+
+def _typed(option: Spec, value: t.Any, path: str) -> t.Any:
+    kind = option.get("type", "str")
+    shown = HIDDEN if option.get("no_log") else value
+    typed = _CHECKS[kind](option, value, path, shown)
+    choices = option.get("choices")
+    # A list's choices are its elements', as in Ansible.
+    if choices and kind != "list" and typed not in choices:
+        raise Refused(path, shown, "one of " + ", ".join(map(str, choices)))
+    return typed
+
+
+def _string(option: Spec, value: t.Any, path: str, shown: t.Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    # An integer has one spelling; 1.10 and yes do not, YAML has already changed them.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise Refused(path, shown, "a string (quote it)")
+
+
+def _integer(option: Spec, value: t.Any, path: str, shown: t.Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    # `-e name=4` on the command line arrives as text.
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
+        return int(value)
+    raise Refused(path, shown, "a whole number")
+
+
+def _number(option: Spec, value: t.Any, path: str, shown: t.Any) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", value):
+        return float(value)
+    raise Refused(path, shown, "a number")
+
+
+def _boolean(option: Spec, value: t.Any, path: str, shown: t.Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
+        return value.lower() in _TRUE
+    raise Refused(path, shown, "true or false")
+
+
+def _list(option: Spec, value: t.Any, path: str, shown: t.Any) -> list[t.Any]:
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+        raise Refused(path, shown, f"a list of {option.get('elements', 'values')}")
+    element = {**option, "type": option.get("elements", "raw")}
+    element.pop("default", None)
+    items = []
+    for index, item in enumerate(value):
+        if item is None:
+            raise Refused(f"{path}[{index}]", None, f"a {element['type']}")
+        items.append(_typed(element, item, f"{path}[{index}]"))
+    return items
+
+
+def _dict(option: Spec, value: t.Any, path: str, shown: t.Any) -> dict[str, t.Any]:
+    if not isinstance(value, Mapping):
+        raise Refused(path, shown, "a dictionary")
+    options = option.get("options")
+    return conform(options, value, path) if options else plain(value)
+
+
+def _raw(option: Spec, value: t.Any, path: str, shown: t.Any) -> t.Any:
+    return plain(value)
+
+
+_CHECKS: dict[str, t.Callable[[Spec, t.Any, str, t.Any], t.Any]] = {
+    "str": _string,
+    "path": _string,
+    "int": _integer,
+    "float": _number,
+    "bool": _boolean,
+    "list": _list,
+    "dict": _dict,
+    "raw": _raw,
+}

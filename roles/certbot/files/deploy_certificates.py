@@ -1,0 +1,165 @@
+#!/usr/bin/python3
+# Managed by Ansible (asgi.deploy, role certbot).
+"""Bring certbot's certificates to nginx: lineage to site, test, reload, and see that they are served.
+
+Runs after each issue, as certbot's deploy hook, and after every run of certbot.service, so that what
+one run missed the next one mends. Prints a line for each change; prints nothing where all is well.
+A certificate that does not fit its site is never served: the pair before it stays.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+
+from certificate import problems_of, read_certificate
+
+LIVE = "/etc/letsencrypt/live"
+LOCK = "/run/lock/asgi-deploy-certificates.lock"
+
+#: Seconds in which nginx has to serve a certificate after the reload.
+PATIENCE = 10
+
+
+class Site:
+    """A folder below the TLS folder, whose ``current`` nginx reads."""
+
+    def __init__(self, folder, domains):
+        self.name = os.path.basename(folder)
+        self.domains = domains
+        self.link = os.path.join(folder, "current")
+        self.lineage = os.path.join(LIVE, self.name)
+        self.before = None
+
+    def problems(self):
+        return problems_of(self.lineage + "/fullchain.pem", self.lineage + "/privkey.pem", self.domains)
+
+    def is_linked(self):
+        return os.path.islink(self.link) and os.readlink(self.link) == self.lineage
+
+    def point_at(self, target):
+        temporary = self.link + ".new"
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        os.symlink(target, temporary)
+        os.replace(temporary, self.link)
+
+    def switch(self):
+        self.before = os.readlink(self.link) if os.path.islink(self.link) else "bootstrap"
+        self.point_at(self.lineage)
+
+    def switch_back(self):
+        if self.before is not None:
+            self.point_at(self.before)
+
+    def wanted(self):
+        return read_certificate(self.lineage + "/fullchain.pem").fingerprint
+
+    def served(self):
+        """Return the fingerprint of the certificate that nginx serves for the site, or None."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # The question is which certificate it is, not whether this host trusts it.
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        name = self.domains[0].replace("*", "asgi-deploy")
+        try:
+            with socket.create_connection(("127.0.0.1", 443), timeout=2) as connection:
+                with context.wrap_socket(connection, server_hostname=name) as secured:
+                    return hashlib.sha256(secured.getpeercert(binary_form=True)).hexdigest()
+        except OSError:
+            return None
+
+    def is_served(self):
+        return self.served() == self.wanted()
+
+
+def sites_below(root):
+    """Return the sites that certbot has a certificate for."""
+    sites = []
+    for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+        try:
+            with open(os.path.join(root, name, "site.json"), encoding="utf-8") as stream:
+                wanted = json.load(stream)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if wanted["source"] == "certbot" and os.path.isdir(os.path.join(LIVE, name)):
+            sites.append(Site(os.path.join(root, name), wanted["domains"]))
+    return sites
+
+
+def call(*command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return done.returncode, done.stdout.decode(errors="replace").strip()
+
+
+def load():
+    """Test the configuration and make nginx load it. Returns what is wrong, or None."""
+    code, output = call("nginx", "-t", "-q")
+    if code:
+        return "nginx -t: " + output
+    code, output = call("systemctl", "reload", "nginx.service")
+    return "nginx was not reloaded: " + output if code else None
+
+
+def wait_until_served(sites):
+    """Return the sites whose certificate nginx does not serve when the patience is over."""
+    deadline = time.monotonic() + PATIENCE
+    waiting = list(sites)
+    while waiting and time.monotonic() < deadline:
+        waiting = [site for site in waiting if not site.is_served()]
+        if waiting:
+            time.sleep(0.1)
+    return waiting
+
+
+def deploy(sites):
+    """Switch and reload where it is due. Returns the complaints."""
+    complaints = []
+    fit = []
+    for site in sites:
+        problems = site.problems()
+        complaints += ["{0}: {1}; the pair before it stays".format(site.name, problem) for problem in problems]
+        if not problems:
+            fit.append(site)
+    due = [site for site in fit if not (site.is_linked() and site.is_served())]
+    if not due:
+        return complaints
+    for site in due:
+        site.switch()
+    problem = load()
+    failed = due if problem else wait_until_served(due)
+    for site in failed:
+        site.switch_back()
+        complaints.append("{0}: {1}; the pair before it stays".format(
+            site.name, problem or "nginx does not serve the new certificate after a reload"))
+    if failed and not problem:
+        load()
+    for site in due:
+        if site not in failed:
+            read = read_certificate(site.lineage + "/fullchain.pem")
+            until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(read.not_after))
+            print("{0}: nginx serves the certificate from {1}, valid until {2}".format(site.name, read.issuer, until))
+    return complaints
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tls-dir", default="/etc/nginx/tls", help="nginx's TLS folder")
+    arguments = parser.parse_args()
+    with open(LOCK, "w", encoding="utf-8") as lock:
+        # The timer and a play may come at the same time.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        complaints = deploy(sites_below(arguments.tls_dir))
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
