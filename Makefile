@@ -14,15 +14,15 @@ UV ?= uv
 
 .PHONY: help
 help: ## What there is to run
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: venv ## Deploy the example application over TLS into one container, and show it
-	@python tools/demo.py up
+	@python tools/demo.py
 
 .PHONY: demo-down
-demo-down: venv ## Remove everything that `make demo` started
-	@python tools/demo.py down
+demo-down: ## Remove everything that `make demo` started
+	@tools/demo_down.sh
 
 .PHONY: test
 test: venv ## Everything: lint, unit tests, the example's tests, nginx, Molecule
