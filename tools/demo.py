@@ -92,19 +92,24 @@ def deploy() -> str:
     )
     assert process.stdout is not None
     recap = ""
-    with LOG.open("w") as log:
-        for line in process.stdout:
-            log.write(line)
-            if match := re.match(r"TASK \[(.*)\]", line):
-                say(f"    {match[1]}")
-            elif re.match(r"\S+ +: ok=", line):
-                recap = " ".join(line.split())
-    if process.wait() != 0:
+    try:
+        with LOG.open("w") as log:
+            for line in process.stdout:
+                log.write(line)
+                if match := re.match(r"TASK \[(.*)\]", line):
+                    say(f"    {match[1]}")
+                elif re.match(r"\S+ +: ok=", line):
+                    recap = " ".join(line.split())
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        raise
+    if code != 0:
         lines = LOG.read_text().splitlines()
         # From the last task that began: its error, then the recap.
         last = max((n for n, line in enumerate(lines) if line.startswith("TASK [")), default=0)
         print("\n".join(lines[last:][-80:]))
-        raise DemoError(f"ansible-playbook ended with {process.returncode} (all of it: {LOG.relative_to(ROOT)})")
+        raise DemoError(f"ansible-playbook ended with {code} (all of it: {LOG.relative_to(ROOT)})")
     return recap
 
 

@@ -7,7 +7,6 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import httpx
@@ -49,7 +48,8 @@ class Site:
                 extensions={"sni_hostname": self.domain},
                 **options,
             )
-        body = shorten(response.text, 100, placeholder=" ...")
+        body = " ".join(response.text.split())
+        body = body if len(body) <= 100 else body[:96] + " ..."
         print(f"  {method:4} {path:12} {response.http_version:8} {response.status_code}  {body}")
         require(response.is_success, f"{method} {path} answered {response.status_code}: {body}")
         return response
