@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.asgi.deploy.plugins.plugin_utils.pack import pack
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
@@ -59,7 +60,9 @@ class ActionModule(ActionBase):
         if source["type"] == "git":
             commit = str(self._task.args["commit"])
             described = {"type": "git", "url": source["url"], "version": source["version"], "digest": commit}
-            return self._call({**arguments, "source": described, "repository": self._task.args["repository"]}, variables)
+            return self._call(
+                {**arguments, "source": described, "repository": self._task.args["repository"]}, variables
+            )
         archive = os.path.join(folder, "source.tar.gz")
         described = {"type": "directory", "digest": pack(source["path"], source["exclude"], archive)}
         result = self._call({**arguments, "source": described}, variables)

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import (
     build_tree,

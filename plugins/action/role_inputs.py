@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import provided_pairs
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
 

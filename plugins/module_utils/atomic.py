@@ -80,7 +80,9 @@ def write_tree(folder: str, files: t.Mapping[str, str]) -> None:
         write_file(path, files[name])
 
 
-def diff_of(before: t.Mapping[str, t.Optional[str]], after: t.Mapping[str, t.Optional[str]]) -> t.List[t.Dict[str, str]]:
+def diff_of(
+    before: t.Mapping[str, t.Optional[str]], after: t.Mapping[str, t.Optional[str]]
+) -> t.List[t.Dict[str, str]]:
     """Return Ansible's ``diff`` for two trees: an entry for each file that differs, path to text."""
     return [
         {

@@ -54,8 +54,19 @@ class Lineage:
     def order(self, run: Run, params: t.Mapping[str, t.Any]) -> t.Optional[str]:
         """Let certbot order the certificate. Returns what went wrong, or None."""
         command = [
-            "certbot", "certonly", "--non-interactive", "--agree-tos", "--cert-name", self.name,
-            "--server", params["server"], "--key-type", params["key_type"], "--webroot", "--webroot-path", params["webroot"],
+            "certbot",
+            "certonly",
+            "--non-interactive",
+            "--agree-tos",
+            "--cert-name",
+            self.name,
+            "--server",
+            params["server"],
+            "--key-type",
+            params["key_type"],
+            "--webroot",
+            "--webroot-path",
+            params["webroot"],
         ]
         command += ["--email", params["email"]] if params["email"] else ["--register-unsafely-without-email"]
         for domain in self.domains:
@@ -71,8 +82,10 @@ class Lineage:
 def _words(output: str) -> str:
     """Return the CA's own words: certbot's error message hides them on Debian 12, its log does not."""
     log = read_text(LOG) or ""
-    last_run = log[log.rfind("certbot version:"):]
-    details = re.findall(r'"detail": "((?:[^"\\]|\\.)*)"', last_run) + re.findall(r"^\s*Detail: (.*)$", output, re.MULTILINE)
+    last_run = log[log.rfind("certbot version:") :]
+    details = re.findall(r'"detail": "((?:[^"\\]|\\.)*)"', last_run) + re.findall(
+        r"^\s*Detail: (.*)$", output, re.MULTILINE
+    )
     refused = re.findall(r"(?:requests|urllib3)\.exceptions\.\w+: (.*)", last_run)
     found = list(dict.fromkeys(details or refused[-1:]))
     return "\n".join(found) or output.strip()[-1000:]
@@ -102,4 +115,5 @@ def challenge_problem(webroot: str, domain: str) -> t.Optional[str]:
     if answer.status == 200 and body == token:
         return None
     return "port 80 of this host answers {0} to a challenge for {1}: no site serves it from {2}".format(
-        answer.status, domain, webroot)
+        answer.status, domain, webroot
+    )

@@ -75,8 +75,11 @@ def problems_of(certificate: str, key: str, domains: t.Iterable[str], now: t.Opt
         problems.append("{0} expired on {1}".format(certificate, when))
     missing = [domain for domain in domains if not covers(read.names, domain)]
     if missing:
-        problems.append("{0} does not cover {1}, only {2}".format(
-            certificate, ", ".join(missing), ", ".join(sorted(read.names)) or "no name"))
+        problems.append(
+            "{0} does not cover {1}, only {2}".format(
+                certificate, ", ".join(missing), ", ".join(sorted(read.names)) or "no name"
+            )
+        )
     return problems
 
 
@@ -96,11 +99,26 @@ def create_self_signed(folder: str, domains: t.Sequence[str], days: int = 3650) 
     aside = tempfile.mkdtemp(dir=parent, prefix=".pair-")
     try:
         command = [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-days", str(days), "-subj", "/CN=asgi.deploy bootstrap",
-            "-addext", "subjectAltName=" + ",".join("DNS:" + domain for domain in domains),
-            "-addext", "basicConstraints=critical,CA:FALSE",
-            "-keyout", os.path.join(aside, "privkey.pem"), "-out", os.path.join(aside, "fullchain.pem"),
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            str(days),
+            "-subj",
+            "/CN=asgi.deploy bootstrap",
+            "-addext",
+            "subjectAltName=" + ",".join("DNS:" + domain for domain in domains),
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-keyout",
+            os.path.join(aside, "privkey.pem"),
+            "-out",
+            os.path.join(aside, "fullchain.pem"),
         ]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode:

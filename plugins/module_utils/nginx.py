@@ -33,7 +33,9 @@ class Nginx:
         if not had_pid_file and os.path.exists(PID_FILE) and os.path.getsize(PID_FILE) == 0:
             # The test leaves an empty one, which systemd then takes for nginx's.
             os.unlink(PID_FILE)
-        lines = [line for line in (output + errors).splitlines() if re.search(r"\[(warn|error|crit|alert|emerg)\]", line)]
+        lines = [
+            line for line in (output + errors).splitlines() if re.search(r"\[(warn|error|crit|alert|emerg)\]", line)
+        ]
         return "\n".join(lines) or (None if code == 0 else errors.strip() or "nginx -t failed without a word")
 
     def load(self) -> t.Optional[str]:

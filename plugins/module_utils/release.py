@@ -40,7 +40,9 @@ class Releases:
 
     def identify(self, source: t.Mapping[str, str], requirements: str) -> str:
         """Return the id of a release: the same source on the same Python is the same release."""
-        version = subprocess.run([self.python, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        version = subprocess.run(
+            [self.python, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
         parts = [source["type"], source["digest"], requirements, self.python, version.stdout.decode(errors="replace")]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
@@ -125,14 +127,17 @@ class Releases:
             raise BuildError("gunicorn_app_requirements: the source has no file {0}".format(requirements))
         self._run([self.python, "-m", "venv", venv], folder, user)
         pip = [os.path.join(venv, "bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-        self._run(pip + ["--quiet", "--requirement", os.path.join(app, requirements)], app, user)
+        self._run([*pip, "--quiet", "--requirement", os.path.join(app, requirements)], app, user)
         project = read_text(os.path.join(app, "pyproject.toml")) or ""
         if "[build-system]" in project or os.path.exists(os.path.join(app, "setup.py")):
-            self._run(pip + ["--quiet", "--no-deps", app], app, user)
+            self._run([*pip, "--quiet", "--no-deps", app], app, user)
         missing = [module for module in _SERVERS if not self._has(venv, module, user)]
         if missing:
-            raise BuildError("{0} does not bring {1}: add gunicorn, uvicorn and uvicorn-worker to it".format(
-                requirements, ", ".join(missing)))
+            raise BuildError(
+                "{0} does not bring {1}: add gunicorn, uvicorn and uvicorn-worker to it".format(
+                    requirements, ", ".join(missing)
+                )
+            )
 
     def _has(self, venv: str, module: str, user: t.Any) -> bool:
         script = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
@@ -156,8 +161,14 @@ class Releases:
             PATH="/usr/local/bin:/usr/bin:/bin", HOME=self.cache, LANG="C.UTF-8", PIP_CACHE_DIR=self.cache + "/pip"
         )
         return subprocess.run(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, check=False, preexec_fn=become,
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            preexec_fn=become,
         )
 
 
@@ -173,7 +184,7 @@ def unpack_archive(archive: str, folder: str) -> None:
                     raise BuildError("the source holds {0}, which leads out of it".format(member.name))
         if hasattr(tarfile, "data_filter"):
             # What newer versions of Python do by themselves, and warn of until then.
-            tar.extraction_filter = tarfile.data_filter  # type: ignore[attr-defined]
+            tar.extraction_filter = tarfile.data_filter
         tar.extractall(folder)
 
 
@@ -183,7 +194,9 @@ def unpack_commit(repository: str, commit: str, folder: str) -> None:
     archive = subprocess.run(
         # git's own umask would make everything writable for the group, which is the application's.
         ["git", "-C", repository, "-c", "tar.umask=0022", "archive", "--format=tar", commit],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        check=False,
     )
     if archive.returncode:
         raise BuildError("git archive failed: " + archive.stderr.decode(errors="replace").strip())

@@ -57,7 +57,8 @@ class Health(t.NamedTuple):
         if answer.status == 200:
             return None
         return "GET {0} answered {1} instead of 200: {2}".format(
-            self.path, answer.status, body.decode("utf-8", "replace").strip())
+            self.path, answer.status, body.decode("utf-8", "replace").strip()
+        )
 
     def wait(self, address: str) -> t.Optional[str]:
         """Ask until it is healthy, or until the time is over."""
@@ -127,14 +128,20 @@ class Slots:
         self._systemctl("reset-failed", slot)
         self._write(slot, release)
         began = "@{0:.6f}".format(time.time())
-        code, _output, errors = self._run(["systemctl", "start"] + self._units(slot))
+        code, _output, errors = self._run(["systemctl", "start", *self._units(slot)])
         problem = None if code == 0 else errors.strip().splitlines()[0]
         problem = problem or health.wait(self.socket(slot))
         if problem:
-            log = self._run([
-                "journalctl", "--unit=" + self._units(slot)[0], "--since=" + began, "--lines=40", "--no-pager",
-                "--output=cat",
-            ])[1]
+            log = self._run(
+                [
+                    "journalctl",
+                    "--unit=" + self._units(slot)[0],
+                    "--since=" + began,
+                    "--lines=40",
+                    "--no-pager",
+                    "--output=cat",
+                ]
+            )[1]
             self._systemctl("stop", slot)
             self._systemctl("reset-failed", slot)
             raise SlotError("{0}\nThe application's last log lines:\n{1}".format(problem, log.strip() or "(none)"))
@@ -159,7 +166,7 @@ class Slots:
         """Let ``slot`` drain and end, without waiting for it."""
         time.sleep(_SETTLE)
         self._systemctl("disable", slot)
-        self._run(["systemctl", "stop", "--no-block"] + self._units(slot))
+        self._run(["systemctl", "stop", "--no-block", *self._units(slot)])
 
     def _write(self, slot: str, release: str) -> None:
         folder = os.path.join(self.root, "slots", slot)
@@ -179,4 +186,4 @@ class Slots:
 
     def _systemctl(self, verb: str, slot: str) -> None:
         # A unit that is not there yet has nothing to stop or reset; what matters shows in start().
-        self._run(["systemctl", "--quiet", verb] + self._units(slot))
+        self._run(["systemctl", "--quiet", verb, *self._units(slot)])

@@ -47,8 +47,13 @@ class TlsFolders:
 
     def stale(self) -> t.List[Pair]:
         """Return the pairs for which :meth:`ensure` has something to do."""
-        return [pair for pair in self.pairs if self._bootstrap_is_due(pair) or self._wrong_link(pair)
-                or read_text(self._marker(pair)) != self._description(pair)]
+        return [
+            pair
+            for pair in self.pairs
+            if self._bootstrap_is_due(pair)
+            or self._wrong_link(pair)
+            or read_text(self._marker(pair)) != self._description(pair)
+        ]
 
     def ensure(self) -> bool:
         """Make every folder complete. Returns whether nginx has to load a pair anew."""

@@ -12,7 +12,7 @@ short_description: Hold certificates with certbot, and bring them to nginx
 version_added: 0.1.0
 description:
   - Orders a certificate where there is none, where its names differ from the wanted ones as a set, where its server
-    or key type changed, or where it has expired. Before an order, each name's challenge is tried on port 80 of this host.
+    or key type changed, or where it has expired. Before an order, each name's challenge is tried on this host's port 80.
   - Then runs C(asgi-deploy-certificates), which switches nginx to the certificates that fit, and confirms that they are
     served. What fails leaves the pair before it in place.
   - Part of the role P(asgi.deploy.certbot#role), which renders the files on the controller.
@@ -99,6 +99,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, flip, read_text, target_of, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot import Lineage, challenge_problem
 
@@ -150,8 +151,12 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     files = params["files"]
     diff = diff_of({path: read_text(path) for path in files}, {path: files[path]["text"] for path in files})
     diff += [
-        {"before_header": lineage.name, "after_header": lineage.name,
-         "before": "; ".join(reasons[lineage.name]) + "\n", "after": ", ".join(lineage.domains) + "\n"}
+        {
+            "before_header": lineage.name,
+            "after_header": lineage.name,
+            "before": "; ".join(reasons[lineage.name]) + "\n",
+            "after": ", ".join(lineage.domains) + "\n",
+        }
         for lineage in due
     ]
     changed = keep_files(module)

@@ -104,11 +104,13 @@ needs_archive:
   returned: when it is so
 """
 
+import contextlib
 import fcntl
 import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
 from ansible_collections.asgi.deploy.plugins.module_utils.release import (
     BuildError,
@@ -119,20 +121,24 @@ from ansible_collections.asgi.deploy.plugins.module_utils.release import (
 from ansible_collections.asgi.deploy.plugins.module_utils.slots import Health, SlotError, Slots
 
 
-def lock(module: AnsibleModule) -> t.Any:
-    """Hold the application's lock for as long as the returned file is open."""
-    # The process that dies, or whose controller dies, lets go of it by itself.
-    stream = open("/run/lock/asgi-deploy-{0}.lock".format(module.params["name"]), "a+", encoding="utf-8")
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        stream.seek(0)
-        module.fail_json(msg="Another deployment of {0} is running on this host: process {1}".format(
-            module.params["name"], stream.read().strip() or "unknown"))
-    stream.truncate(0)
-    stream.write(str(os.getpid()))
-    stream.flush()
-    return stream
+@contextlib.contextmanager
+def locked(module: AnsibleModule) -> t.Iterator[None]:
+    """Hold the application's lock, or fail and say who holds it. It goes with the process, however that ends."""
+    path = "/run/lock/asgi-deploy-{0}.lock".format(module.params["name"])
+    with open(path, "a+", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            stream.seek(0)
+            module.fail_json(
+                msg="Another deployment of {0} is running on this host: process {1}".format(
+                    module.params["name"], stream.read().strip() or "unknown"
+                )
+            )
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
 
 
 def unpacker(params: t.Mapping[str, t.Any]) -> t.Callable[[str], None]:
@@ -153,7 +159,8 @@ def deploy(params: t.Mapping[str, t.Any], releases: Releases, slots: Slots, chec
     diff = diff_of(slots.on_disk(live) if live else {}, slots.files[live or slot])
     if release != slots.release_of(live):
         diff += diff_of(
-            {"release": (slots.release_of(live) or "") + "\n"}, {"release": (release or "(to be built)") + "\n"})
+            {"release": (slots.release_of(live) or "") + "\n"}, {"release": (release or "(to be built)") + "\n"}
+        )
     if check_mode:
         return {"changed": True, "release": release or identity, "slot": slot, "diff": diff}
     if release is None and params["source"]["type"] == "directory" and not params["archive"]:
@@ -168,9 +175,16 @@ def deploy(params: t.Mapping[str, t.Any], releases: Releases, slots: Slots, chec
     except SlotError as error:
         if built:
             releases.remove(release)
-        raise SlotError("{0}\n{1}".format(error, (
-            "The release before it, {0}, serves on.".format(slots.release_of(live)) if live
-            else "There is no release before it: the application is not served."))) from error
+        raise SlotError(
+            "{0}\n{1}".format(
+                error,
+                (
+                    "The release before it, {0}, serves on.".format(slots.release_of(live))
+                    if live
+                    else "There is no release before it: the application is not served."
+                ),
+            )
+        ) from error
     if live:
         slots.retire(live)
     releases.prune(params["keep"], slots.used_releases())
@@ -205,14 +219,11 @@ def main() -> None:
     params = module.params
     releases = Releases(params["name"], params["root"], params["python"])
     slots = Slots(params["name"], params["root"], params["files"], params["environment"], module.run_command)
-    held = None if module.check_mode else lock(module)
     try:
-        result = deploy(params, releases, slots, module.check_mode)
+        with contextlib.nullcontext() if module.check_mode else locked(module):
+            result = deploy(params, releases, slots, module.check_mode)
     except (BuildError, SlotError, OSError) as error:
         module.fail_json(msg=str(error))
-    finally:
-        if held:
-            held.close()
     module.exit_json(**result)
 
 

@@ -122,6 +122,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import (
     diff_of,
     flip,

@@ -64,6 +64,7 @@ RETURN = r"""
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of
 
 
@@ -84,8 +85,11 @@ def main() -> None:
     for item in module.params["pairs"]:
         problems = problems_of(item["certificate"], item["key"], item["domains"])
         if problems:
-            module.fail_json(msg="{0}: {1}; accepted: a pair that is on the host, matches, is valid and covers {2}".format(
-                item["path"], "; ".join(problems), ", ".join(item["domains"])))
+            module.fail_json(
+                msg="{0}: {1}; accepted: a pair that is on the host, matches, is valid and covers {2}".format(
+                    item["path"], "; ".join(problems), ", ".join(item["domains"])
+                )
+            )
     module.exit_json(changed=False)
 
 

@@ -19,11 +19,17 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.workers import MASTER_
 SLOTS = 2
 
 #: Users and units that a Debian host has already: an application of that name would take them over.
+# fmt: off
 TAKEN_NAMES = frozenset(
-    "_apt adm avahi backup bin certbot chrony cron daemon dbus dnsmasq games getty gnats irc list lp mail man "
-    "messagebus mysql news nginx nobody ntp openvpn polkitd postfix postgres postgresql proxy redis root ssh sshd "
-    "staff sudo sync sys syslog systemd tss tty users uucp uuidd www-data user".split()
+    [
+        "_apt", "adm", "avahi", "backup", "bin", "certbot", "chrony", "cron", "daemon", "dbus", "dnsmasq",
+        "games", "getty", "gnats", "irc", "list", "lp", "mail", "man", "messagebus", "mysql", "news", "nginx",
+        "nobody", "ntp", "openvpn", "polkitd", "postfix", "postgres", "postgresql", "proxy", "redis", "root",
+        "ssh", "sshd", "staff", "sudo", "sync", "sys", "syslog", "systemd", "tss", "tty", "user", "users",
+        "uucp", "uuidd", "www-data",
+    ]
 )
+# fmt: on
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\(\))?", re.ASCII)
@@ -35,7 +41,14 @@ _GIT_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+@-]{0,199}")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 #: Set by systemd or by the slot; another value would break the service.
-_RESERVED_ENVIRONMENT = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "STATE_DIRECTORY", "GUNICORN_CMD_ARGS")
+_RESERVED_ENVIRONMENT = (
+    "NOTIFY_SOCKET",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "STATE_DIRECTORY",
+    "GUNICORN_CMD_ARGS",
+)
 
 
 def application_name(path: str, value: t.Any) -> str:
@@ -165,6 +178,6 @@ def _workers(values: t.Mapping[str, t.Any], vcpus: int | None, memory_mb: int | 
         raise Refused(
             path,
             given,
-            f"fewer: {SLOTS} slots of {given} workers, {each} MB each, need {needed} MB and the host has {memory_mb} MB",
+            f"fewer: {SLOTS} slots of {given} workers of {each} MB need {needed} MB, the host has {memory_mb} MB",
         )
     return given, "as gunicorn_app_workers says"

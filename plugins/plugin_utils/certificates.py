@@ -56,7 +56,7 @@ def _certificates(
         return [
             _certificate(site["name"], site["domains"], f"nginx_proxy_sites[{index}]") for index, site in ours.items()
         ]
-    certificates = []
+    certificates: list[dict[str, t.Any]] = []
     for index, certificate in enumerate(given):
         path = f"certbot_certificates[{index}]"
         checked = _certificate(certificate["name"], certificate["domains"], path)
@@ -92,17 +92,19 @@ def _check_served(domains: t.Sequence[str], sites: t.Sequence[t.Mapping[str, t.A
     for index, domain in enumerate(domains):
         if domain not in served:
             raise Refused(
-                f"{path}.domains[{index}]", domain, "a name that a site serves on port 80, or its challenge has no answer"
+                f"{path}.domains[{index}]",
+                domain,
+                "a name that a site serves on port 80, or its challenge has no answer",
             )
 
 
-def _check_covered(
-    site: t.Mapping[str, t.Any], certificates: t.Sequence[t.Mapping[str, t.Any]], path: str
-) -> None:
+def _check_covered(site: t.Mapping[str, t.Any], certificates: t.Sequence[t.Mapping[str, t.Any]], path: str) -> None:
     own = next((c for c in certificates if c["name"] == site["name"]), None)
     if own is None:
         raise Refused(
-            f"{path}.tls.source", "certbot", f"a certificate named {site['name']} in certbot_certificates, or another source"
+            f"{path}.tls.source",
+            "certbot",
+            f"a certificate named {site['name']} in certbot_certificates, or another source",
         )
     for index, domain in enumerate(site["domains"]):
         if str(domain).lower() not in own["domains"]:

@@ -23,8 +23,20 @@ DEFAULTS = {
 
 #: nginx or the application frames messages by these; a second value breaks the connection.
 _RESERVED = (
-    "connection", "content-encoding", "content-length", "content-type", "date", "keep-alive", "server",
-    "set-cookie", "strict-transport-security", "te", "trailer", "transfer-encoding", "upgrade", "x-request-id",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "keep-alive",
+    "server",
+    "set-cookie",
+    "strict-transport-security",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-request-id",
 )
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")

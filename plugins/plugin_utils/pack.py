@@ -23,22 +23,25 @@ def pack(folder: str, exclude: t.Sequence[str], archive: str) -> str:
     :param exclude: shell patterns for names to leave out, wherever they stand
     """
     digest = hashlib.sha256()
-    with open(archive, "wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as stream:
-        with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            for path in _entries(pathlib.Path(folder), exclude):
-                member = tar.gettarinfo(str(path), arcname=str(path.relative_to(folder)))
-                member.uid = member.gid = member.mtime = 0
-                member.uname = member.gname = ""
-                member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-                digest.update(f"{member.name}\0{member.type!r}\0{member.mode}\0{member.linkname}\0".encode())
-                if not member.isfile():
-                    tar.addfile(member)
-                    continue
-                content = path.read_bytes()
-                member.size = len(content)
-                digest.update(hashlib.sha256(content).digest())
-                with path.open("rb") as source:
-                    tar.addfile(member, source)
+    with (
+        open(archive, "wb") as raw,
+        gzip.GzipFile("", "wb", 1, raw, mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for path in _entries(pathlib.Path(folder), exclude):
+            member = tar.gettarinfo(str(path), arcname=str(path.relative_to(folder)))
+            member.uid = member.gid = member.mtime = 0
+            member.uname = member.gname = ""
+            member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            digest.update(f"{member.name}\0{member.type!r}\0{member.mode}\0{member.linkname}\0".encode())
+            if not member.isfile():
+                tar.addfile(member)
+                continue
+            content = path.read_bytes()
+            member.size = len(content)
+            digest.update(hashlib.sha256(content).digest())
+            with path.open("rb") as source:
+                tar.addfile(member, source)
     return digest.hexdigest()
 
 

@@ -22,7 +22,7 @@ def show(value: t.Any) -> str:
     if value is HIDDEN:
         return HIDDEN
     text = _CREDENTIALS.sub("***@", _json(value))
-    return text if len(text) <= _LONGEST else text[:_LONGEST - 3] + "..."
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def _json(value: t.Any) -> str:

@@ -112,7 +112,10 @@ def _upstream(site: t.Mapping[str, t.Any], path: str, slug: str, apps_here: bool
     if upstream is not None:
         if "name" in upstream:
             raise Refused(f"{path}.upstream.name", upstream["name"], "no name here: the site's own is used")
-        return {"name": name, "text": render_upstream(normalise_upstream({**upstream, "name": name}, f"{path}.upstream"))}
+        return {
+            "name": name,
+            "text": render_upstream(normalise_upstream({**upstream, "name": name}, f"{path}.upstream")),
+        }
     application_name(f"{path}.app", app)
     if apps_here is False:
         raise Refused(
@@ -160,11 +163,15 @@ def _check_together(sites: list[dict[str, t.Any]]) -> None:
     for site in sites:
         if site["slug"] in slugs:
             other = slugs[site["slug"]]
-            raise Refused(f"{site['path']}.name", site["name"], f"a name unlike that of {other['path']}, {other['name']}")
+            raise Refused(
+                f"{site['path']}.name", site["name"], f"a name unlike that of {other['path']}, {other['name']}"
+            )
         slugs[site["slug"]] = site
         for index, domain in enumerate(site["domains"]):
             if domain in domains:
-                raise Refused(f"{site['path']}.domains[{index}]", domain, f"a name that {domains[domain]} does not have")
+                raise Refused(
+                    f"{site['path']}.domains[{index}]", domain, f"a name that {domains[domain]} does not have"
+                )
             domains[domain] = site["path"]
         if site["tls"]["profile"] != sites[0]["tls"]["profile"]:
             raise Refused(

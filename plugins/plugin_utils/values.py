@@ -96,9 +96,7 @@ def text(path: str, value: t.Any, accepted: str = "a string") -> str:
     return str(value)
 
 
-def choice(
-    path: str, value: t.Any, choices: c.Iterable[str], explained: c.Mapping[str, str] | None = None
-) -> str:
+def choice(path: str, value: t.Any, choices: c.Iterable[str], explained: c.Mapping[str, str] | None = None) -> str:
     """Return ``value`` if it is one of ``choices``; ``explained`` is as in :func:`known_keys`."""
     choices = tuple(choices)
     if isinstance(value, str):
@@ -129,9 +127,7 @@ def integer(path: str, value: t.Any, minimum: int = 0, maximum: int = LARGEST) -
     raise Refused(path, value, f"an integer of {minimum} or more")
 
 
-def number(
-    path: str, value: t.Any, above: int = 0, maximum: int = LARGEST, accepted: str | None = None
-) -> Fraction:
+def number(path: str, value: t.Any, above: int = 0, maximum: int = LARGEST, accepted: str | None = None) -> Fraction:
     """Return an integer or a float that is greater than ``above``, exactly as it was written.
 
     A float becomes the decimal that the user typed (0.1 is 1/10), so that a boundary is where one expects it.
@@ -251,7 +247,7 @@ def same_server(address: str) -> str:
     """Return one spelling for all the spellings of an address that :func:`server_address` returned."""
     if address.startswith("unix:"):
         # POSIX lets exactly two leading slashes stand; Linux makes them one.
-        return "unix:" + posixpath.normpath("/" + address[len("unix:"):].lstrip("/"))
+        return "unix:" + posixpath.normpath("/" + address[len("unix:") :].lstrip("/"))
     host, _colon, port = address.rpartition(":")
     if host.startswith("["):
         ipv6 = ipaddress.IPv6Address(host[1:-1])
@@ -268,7 +264,7 @@ def _in_brackets(address: str) -> str:
 
 
 def _unix_address(path: str, address: str) -> str:
-    socket = address[len("unix:"):]
+    socket = address[len("unix:") :]
     accepted = "unix:/absolute/path without white space, quotes, .. or any of ;{}$\\`, not ending in a slash"
     if not _SOCKET_PATH.fullmatch(socket) or ".." in socket.split("/") or socket.endswith(("/", "/.")):
         raise Refused(path, address, accepted)
@@ -303,9 +299,7 @@ def _host_name(host: str) -> bool:
     )
 
 
-def arguments(
-    names: c.Sequence[str], args: c.Sequence[t.Any], kwargs: c.Mapping[str, t.Any]
-) -> dict[str, t.Any]:
+def arguments(names: c.Sequence[str], args: c.Sequence[t.Any], kwargs: c.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Give the arguments of a filter their names, as Python would, but with our own words for a mistake.
 
     Ansible calls a filter as a plain function and prints Python's ``TypeError`` to the user otherwise.

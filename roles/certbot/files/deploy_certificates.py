@@ -69,9 +69,9 @@ class Site:
         context.verify_mode = ssl.CERT_NONE
         name = self.domains[0].replace("*", "asgi-deploy")
         try:
-            with socket.create_connection(("127.0.0.1", 443), timeout=2) as connection:
-                with context.wrap_socket(connection, server_hostname=name) as secured:
-                    return hashlib.sha256(secured.getpeercert(binary_form=True)).hexdigest()
+            connection = socket.create_connection(("127.0.0.1", 443), timeout=2)
+            with context.wrap_socket(connection, server_hostname=name) as secured:
+                return hashlib.sha256(secured.getpeercert(binary_form=True)).hexdigest()
         except OSError:
             return None
 
@@ -124,7 +124,7 @@ def deploy(sites):
     fit = []
     for site in sites:
         problems = site.problems()
-        complaints += ["{0}: {1}; the pair before it stays".format(site.name, problem) for problem in problems]
+        complaints += [f"{site.name}: {problem}; the pair before it stays" for problem in problems]
         if not problems:
             fit.append(site)
     due = [site for site in fit if not (site.is_linked() and site.is_served())]
@@ -136,15 +136,18 @@ def deploy(sites):
     failed = due if problem else wait_until_served(due)
     for site in failed:
         site.switch_back()
-        complaints.append("{0}: {1}; the pair before it stays".format(
-            site.name, problem or "nginx does not serve the new certificate after a reload"))
+        complaints.append(
+            "{}: {}; the pair before it stays".format(
+                site.name, problem or "nginx does not serve the new certificate after a reload"
+            )
+        )
     if failed and not problem:
         load()
     for site in due:
         if site not in failed:
             read = read_certificate(site.lineage + "/fullchain.pem")
             until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(read.not_after))
-            print("{0}: nginx serves the certificate from {1}, valid until {2}".format(site.name, read.issuer, until))
+            print(f"{site.name}: nginx serves the certificate from {read.issuer}, valid until {until}")
     return complaints
 
 
