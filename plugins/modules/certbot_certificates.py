@@ -12,7 +12,7 @@ short_description: Hold certificates with certbot, and bring them to nginx
 version_added: 0.1.0
 description:
   - Orders a certificate where there is none, where its names differ from the wanted ones as a set, where its server
-    or key type changed, or where it has expired. Before an order, each name's challenge is tried on this host's port 80.
+    or key type changed, or where it has expired. Before an order, each name's challenge is tried on port 80 here.
   - Then runs C(asgi-deploy-certificates), which switches nginx to the certificates that fit, and confirms that they are
     served. What fails leaves the pair before it in place.
   - Part of the role P(asgi.deploy.certbot#role), which renders the files on the controller.

@@ -13,7 +13,7 @@ mkdir -p "$logs"
 say() { printf '%s\n' "image: $*"; }
 
 inputs=$({
-  find "$here" -type f | LC_ALL=C sort | xargs cat
+  (cd "$here" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 cat)
   find "$ca_dir" -name '*.crt' -exec cat {} + 2>/dev/null || :
 } | sha256sum | cut -c 1-16)
 
