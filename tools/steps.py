@@ -65,7 +65,8 @@ def count_pytest(report: Path) -> Callable[[int, str], Count]:
     return count
 
 
-_STAGE = re.compile(r"^\S+ ➜ (?P<stage>\w+): Executed: (?P<result>.*)$")
+#: A line of the list at the end of Molecule's output (in the log before, the same words follow a level).
+_STAGE = re.compile(r"^\S+ [>➜] \w+: Executed: (?P<result>\w+)")
 
 
 def count_molecule(report: Path) -> Callable[[int, str], Count]:
@@ -73,11 +74,10 @@ def count_molecule(report: Path) -> Callable[[int, str], Count]:
 
     def count(code: int, log: str) -> Count:
         result = read_junit(report)
-        # The list at the end; the same words stand among the log lines before, after a level.
         for line in log.splitlines():
             if match := _STAGE.match(line):
-                result.passed += match["result"].startswith("Successful")
-                result.failed += match["result"].startswith("Failed")
+                result.passed += match["result"] == "Successful"
+                result.failed += match["result"] == "Failed"
         if code != 0 and result.failed == 0:
             result.failed = 1
             result.notes.append(f"molecule ended with {code}")
@@ -122,7 +122,7 @@ def molecule(scenario: str) -> Step:
         ["molecule", "test", "--scenario-name", scenario],
         count_molecule(report),
         after="images",
-        show=re.compile(r"➜ (\w+): Executing$"),
+        show=re.compile(r"\[\S+ > (\w+)\] Executing$"),
     )
 
 
