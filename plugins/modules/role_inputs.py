@@ -83,11 +83,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     for item in module.params["pairs"]:
-        problems = problems_of(item["certificate"], item["key"], item["domains"])
-        if problems:
+        for problem in problems_of(item["certificate"], item["key"], item["domains"]):
+            field = "key" if problem.startswith(item["key"]) else "certificate"
             module.fail_json(
-                msg="{0}: {1}; accepted: a pair that is on the host, matches, is valid and covers {2}".format(
-                    item["path"], "; ".join(problems), ", ".join(item["domains"])
+                msg="{0}.{1}: {2}; accepted: a pair that is on the host, matches, is valid and covers {3}".format(
+                    item["path"], field, problem, ", ".join(item["domains"])
                 )
             )
     module.exit_json(changed=False)
