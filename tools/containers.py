@@ -111,9 +111,7 @@ def create(wanted: Mapping[str, Any]) -> bool:
                 )
         except NotFound:
             options = {key: host[key] for key in ("hosts", "aliases", "volumes") if key in host}
-            container = start(
-                client, host["name"], host["image"], wanted["network"], wanted["labels"], **options
-            )
+            container = start(client, host["name"], host["image"], wanted["network"], wanted["labels"], **options)
             changed = True
         containers.append(container)
     for container in containers:

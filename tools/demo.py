@@ -69,9 +69,7 @@ def existing(client: docker.DockerClient) -> Container | None:
 def new_container(client: docker.DockerClient) -> Container:
     ports = {f"{inside}/tcp": ("127.0.0.1", free_port(preferred)) for inside, preferred in PORTS.items()}
     ensure_network(client, CONTAINER, LABELS)
-    container = start(
-        client, CONTAINER, f"asgi-deploy:{IMAGE_SUITE}", CONTAINER, LABELS, hosts=[DOMAIN], ports=ports
-    )
+    container = start(client, CONTAINER, f"asgi-deploy:{IMAGE_SUITE}", CONTAINER, LABELS, hosts=[DOMAIN], ports=ports)
     wait_until_booted(container)
     return container
 
@@ -153,6 +151,4 @@ if __name__ == "__main__":
             main()
     except (DemoError, RuntimeError, docker.errors.DockerException) as problem:
         print(f"\nmake demo FAILED: {problem}", file=sys.stderr)
-        sys.exit(
-            f"What runs was left for inspection (docker exec -it {CONTAINER} bash); `make demo-down` removes it."
-        )
+        sys.exit(f"What runs was left for inspection (docker exec -it {CONTAINER} bash); `make demo-down` removes it.")

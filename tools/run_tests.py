@@ -64,9 +64,12 @@ class Runner:
         self.finished.put((step, process.wait(), time.monotonic() - began))
 
     def conclude(self, step: Step, code: int, seconds: float) -> None:
-        del self.running[step.name]
+        process = self.running.pop(step.name)
         log = (LOGS / f"{step.name}.log").read_text(errors="replace")
         count = self.counts[step.name] = step.count(code, log)
+        if self.end(process):
+            count.failed += 1
+            count.notes.append("left processes behind")
         notes = "".join(f", {note}" for note in count.notes)
         verdict = "FAILED" if count.failed else "ok"
         self.say(f"{step.name}: {verdict} ({count.passed} passed, {count.failed} failed{notes}; {seconds:.0f} s)")
@@ -88,10 +91,17 @@ class Runner:
             if self.running:
                 self.conclude(*self.finished.get())
 
+    def end(self, process: subprocess.Popen[str]) -> bool:
+        """End what still runs of a step, and say whether something did."""
+        try:
+            os.killpg(process.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return False
+        return True
+
     def stop(self) -> None:
         for process in self.running.values():
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
+            self.end(process)
         for process in self.running.values():
             try:
                 process.wait(20)
