@@ -21,7 +21,7 @@ from docker.models.containers import Container
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG = ROOT / "build/logs/demo.log"
-CONTAINER = "asgi-deploy-demo"
+CONTAINER = os.environ.get("DEMO_CONTAINER", "asgi-deploy-demo")
 DOMAIN = "demo.localhost"
 IMAGE_SUITE = "bookworm"
 PLAYBOOK = ["ansible-playbook", "asgi.deploy.site", "--inventory", "inventories/demo"]
