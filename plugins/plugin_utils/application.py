@@ -148,7 +148,7 @@ def _environment(given: t.Mapping[str, t.Any]) -> dict[str, str]:
     environment = {}
     for name, value in given.items():
         path = field("gunicorn_app_env", name)
-        if not _ENVIRONMENT_NAME.fullmatch(name):
+        if not isinstance(name, str) or not _ENVIRONMENT_NAME.fullmatch(name):
             raise Refused(path, HIDDEN, "a name of letters, digits and underscores that begins with no digit")
         if name in _RESERVED_ENVIRONMENT:
             raise Refused(path, HIDDEN, "a name that systemd and the slot do not set themselves")

@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import field
 
 #: What every site sends unless told otherwise. The policy restricts framing, forms, plug-ins and
 #: <base>, but no scripts: one that does breaks FastAPI's /docs, which loads from a CDN.
@@ -55,9 +56,13 @@ def security_headers(changes: Mapping[str, t.Any], hsts_max_age: int | None, pat
     """
     wanted: dict[str, str] = dict(DEFAULTS)
     canonical = {name.lower(): name for name in wanted}
+    given: set[str] = set()
     for name, value in changes.items():
-        where = f"{path}.{name}"
+        where = field(path, name)
         _check_name(where, name)
+        if name.lower() in given:
+            raise Refused(where, name, "each header once, in whatever case")
+        given.add(name.lower())
         name = canonical.setdefault(name.lower(), name)
         wanted[name] = _check_value(where, value)
     if hsts_max_age is not None:
@@ -69,8 +74,8 @@ def security_headers(changes: Mapping[str, t.Any], hsts_max_age: int | None, pat
     ]
 
 
-def _check_name(path: str, name: str) -> None:
-    if not _NAME.fullmatch(name):
+def _check_name(path: str, name: t.Any) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise Refused(path, name, "a header name of letters, digits and hyphens")
     if name.lower() == "strict-transport-security":
         raise Refused(path, name, "this header through tls.hsts_max_age")
@@ -82,7 +87,7 @@ def _check_value(path: str, value: t.Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise Refused(path, value, "a string, or an empty one to leave the header out")
+        raise Refused(path, value, "a string (quote it), or an empty one to leave the header out")
     if not value.isascii() or any(ord(c) < 32 or ord(c) == 127 for c in value):
         raise Refused(path, value, "printable ASCII on one line")
     if not _QUOTED.fullmatch(value):

@@ -27,7 +27,7 @@ def hostname(path: str, value: t.Any, wildcard: bool = True) -> str:
     if not isinstance(value, str) or not value:
         raise Refused(path, value, _ACCEPTED)
     if not value.isascii():
-        raise Refused(path, value, _punycode(value))
+        raise Refused(path, value, _punycode(path, value))
     name = value.lower()
     if "://" in name:
         raise Refused(path, value, f"{_ACCEPTED}, without a scheme")
@@ -62,8 +62,13 @@ def _check_label(path: str, value: str, label: str) -> None:
         raise Refused(path, value, f"{_ACCEPTED}: letters, digits and hyphens between dots")
 
 
-def _punycode(value: str) -> str:
+def _punycode(path: str, value: str) -> str:
+    """Say the ASCII form, where there is exactly one and it is a host name."""
     try:
-        return f"the name's ASCII form, {value.encode('idna').decode('ascii')}"
-    except UnicodeError:
-        return _ACCEPTED
+        ascii_form = hostname(path, value.encode("idna").decode("ascii"))
+        # Python knows IDNA of 2003, where some letters became others: straße was strasse, another's name.
+        if ascii_form.encode("ascii").decode("idna") == value.lower():
+            return f"the name's ASCII form, {ascii_form}"
+    except ValueError:
+        pass
+    return f"{_ACCEPTED}, in ASCII (an international name in punycode)"

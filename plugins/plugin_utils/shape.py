@@ -28,7 +28,8 @@ _FALSE = ("false", "no", "off")
 def plain(value: t.Any) -> t.Any:
     """Return ``value`` in Python's own types: Ansible hands over lazy and tagged subclasses."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        # A key that YAML made true or 1 stays what it is, and is refused where names are checked.
+        return {str(key) if isinstance(key, str) else key: plain(item) for key, item in value.items()}
     if isinstance(value, str):
         return str(value)
     if isinstance(value, (list, tuple, set)):
@@ -67,7 +68,7 @@ def conform(options: Spec, values: Mapping[str, t.Any], path: str = "") -> dict[
     return complete
 
 
-def _names(key: str, options: Spec) -> str:
+def _names(key: t.Any, options: Spec) -> str:
     close = difflib.get_close_matches(str(key), list(options), n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return f"only the keys {', '.join(options)}{hint}"

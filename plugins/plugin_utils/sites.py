@@ -160,6 +160,7 @@ def _timeouts(site: t.Mapping[str, t.Any], path: str, application: Application |
 def _check_together(sites: list[dict[str, t.Any]]) -> None:
     slugs: dict[str, dict[str, t.Any]] = {}
     domains: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for site in sites:
         if site["slug"] in slugs:
             other = slugs[site["slug"]]
@@ -173,6 +174,12 @@ def _check_together(sites: list[dict[str, t.Any]]) -> None:
                     f"{site['path']}.domains[{index}]", domain, f"a name that {domains[domain]} does not have"
                 )
             domains[domain] = site["path"]
+        for header in site["headers"]:
+            place = f"{site['path']}.headers.{header['name']}"
+            # Of two maps for one variable nginx takes the last, without a word.
+            other_place = variables.setdefault(f"site_{site['slug']}_{header['slug']}", place)
+            if other_place != place:
+                raise Refused(place, header["name"], f"a header whose variable {other_place} does not have")
         if site["tls"]["profile"] != sites[0]["tls"]["profile"]:
             raise Refused(
                 f"{site['path']}.tls.profile",
