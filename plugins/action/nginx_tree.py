@@ -44,12 +44,12 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("nginx is not installed on this host: " + probe.strip())
         try:
             proxy = normalise(ROLE, Host(variables, self._templar.template))
-            files, generation = build_tree(
-                renderer(str(ROLES / ROLE), ROLE), proxy, nginx_version(probe), ipv6="ipv6" in probe.split()
-            )
+            nginx = nginx_version(probe)
+            render = renderer(str(ROLES / ROLE), ROLE)
+            files, generation = build_tree(render, proxy, nginx, ipv6="ipv6" in probe.split())
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
-        entry = renderer(str(ROLES / ROLE), ROLE)("nginx.conf.j2")
+        entry = render("nginx.conf.j2")
         if not installed:
             after = {"/etc/nginx/nginx.conf": entry} | {f"/etc/nginx/deploy/current/{n}": files[n] for n in files}
             result.update(changed=True, diff=diff_of({}, after), msg="Not tested: nginx is not installed yet.")
@@ -58,7 +58,7 @@ class ActionModule(ActionBase):
             "files": files,
             "generation": generation,
             "entry": entry,
-            "pairs": tls_pairs(proxy),
+            "pairs": tls_pairs(proxy, nginx),
             "provided": provided_pairs(proxy),
             "tls_dir": proxy["tls_dir"],
             "webroot": proxy["acme_webroot"],

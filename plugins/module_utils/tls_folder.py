@@ -55,10 +55,10 @@ class TlsFolders:
             or read_text(self._marker(pair)) != self._description(pair)
         ]
 
-    def ensure(self) -> bool:
-        """Make every folder complete. Returns whether nginx has to load a pair anew."""
+    def ensure(self, pairs: t.Sequence[Pair]) -> bool:
+        """Make the folders of ``pairs`` complete. Returns whether nginx has to load a pair anew."""
         reload = False
-        for pair in self.stale():
+        for pair in pairs:
             os.makedirs(self.folder(pair["name"]), mode=0o755, exist_ok=True)
             if self._bootstrap_is_due(pair):
                 create_self_signed(self._bootstrap(pair), pair["domains"])

@@ -250,6 +250,11 @@ class Transaction:
             )
         return None
 
+    def load_or_refuse(self) -> None:
+        problem = self.load()
+        if problem:
+            raise Refusal(problem)
+
     def _keep_foreign_entry(self) -> None:
         """A hand-made nginx.conf is no file of ours: it stays beside the new one."""
         kept = HOME + "/nginx.conf.before"
@@ -281,7 +286,8 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     if not os.path.isdir(webroot):
         os.makedirs(webroot, mode=0o755)
         changed = True
-    pairs_changed = transaction.tls.ensure()
+    # Only what nginx could not open at all: a pair that is served stays as it is until the tree is proven.
+    pairs_made = transaction.tls.ensure(transaction.tls.absent())
     if differs:
         transaction.apply()
     else:
@@ -290,12 +296,15 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         message = nginx.test(ENTRY)
         if message:
             raise Refusal(explain(message, CURRENT, transaction.files))
-        if pending or pairs_changed:
-            problem = transaction.load()
-            if problem:
-                raise Refusal(problem)
-    result["reloaded"] = pending or pairs_changed
-    result["changed"] = bool(changed or pairs_changed or pending or transaction.tls.remove_foreign())
+        if pending or pairs_made:
+            transaction.load_or_refuse()
+    stale = transaction.tls.stale()
+    pairs_renewed = transaction.tls.ensure(stale)
+    if pairs_renewed:
+        transaction.load_or_refuse()
+    removed = transaction.tls.remove_foreign()
+    result["reloaded"] = pending or pairs_made or pairs_renewed
+    result["changed"] = bool(changed or stale or removed or result["reloaded"])
     return result
 
 

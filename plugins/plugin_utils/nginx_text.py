@@ -9,15 +9,16 @@ import re
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 
+#: How nginx itself divides text: quotes, # and } mean something only where a word would begin, white space
+#: is these four characters, and a string is followed by white space or by an end.
 _TOKEN = re.compile(
     r"""
-      (?P<comment> \#[^\n]* )
-    | (?P<quoted> "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' )
-    | (?P<brace> [{}] )
+      (?P<space> [ \t\r\n]+ )
+    | (?P<comment> \#[^\n]* )
     | (?P<end> ; )
-    | (?P<space> \s+ )
-    | (?P<open> ["'] )
-    | (?P<word> (?: \\. | \$\{\w+\} | [^\s;{}"'\\] )+ )
+    | (?P<brace> [{}] )
+    | (?P<quoted> (?: "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' ) (?=[ \t\r\n;{)]|\Z) )
+    | (?P<word> (?!["']) (?: \\. | \$\{* | [^ \t\r\n;{$\\] )+ )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -31,14 +32,19 @@ def raw_directives(path: str, value: str) -> str:
 
     :raises Refused: naming the line
     """
-    depth = 0
+    depth = position = 0
     directive = False
     if "\0" in value or "\r" in value:
         raise Refused(path, value, "text without NUL and carriage return")
-    for match in _TOKEN.finditer(value):
-        line = value.count("\n", 0, match.start()) + 1
-        if match["open"]:
-            raise Refused(path, value, f"directives whose quotes are closed (line {line})")
+    while position < len(value):
+        line = value.count("\n", 0, position) + 1
+        match = _TOKEN.match(value, position)
+        if match is None:
+            if value[position] in "\"'":
+                raise Refused(path, value, f"directives whose quotes are closed (line {line})")
+            # It would take the end of the line and the brace that closes the block into its word.
+            raise Refused(path, value, "directives that do not end with a backslash")
+        position = match.end()
         if match["brace"] == "}" and (depth == 0 or directive):
             raise Refused(path, value, f"directives that stay in their own block (line {line} closes too much)")
         depth += {"{": 1, "}": -1}.get(match["brace"] or "", 0)

@@ -11,8 +11,11 @@ import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 
-#: Below it there is no `ssl_reject_handshake`, by which unknown names are turned away.
-OLDEST = (1, 19, 4)
+#: Ubuntu 22.04's. Older ones lack directives that the templates use.
+OLDEST = (1, 18, 0)
+
+#: The TLS folder of the default server, where nginx cannot turn unknown names away without a certificate.
+DEFAULT_PAIR = "_default"
 
 _SITE_FILES = ("site", "upstream", "security_header_values", "security_headers", "locations")
 _SHARED_FILES = (
@@ -42,6 +45,11 @@ class NginxVersion(t.NamedTuple):
         return "" if self.http2_directive else " http2"
 
     @property
+    def rejects_handshakes(self) -> bool:
+        """Since 1.19.4 a server may turn a name away before it shows a certificate."""
+        return self.version >= (1, 19, 4)
+
+    @property
     def post_quantum(self) -> bool:
         """OpenSSL 3.5 brought ML-KEM; an older one stops nginx when it is asked for it."""
         return tuple(map(int, re.findall(r"\d+", self.openssl)[:2])) >= (3, 5)
@@ -69,7 +77,7 @@ def build_tree(
 
     The id is made from the text of all other files, so that the same configuration has the same id.
     """
-    structure = {**proxy, "nginx": nginx, "ipv6": ipv6 if proxy["ipv6"] is None else proxy["ipv6"]}
+    structure = {**proxy, "nginx": nginx, "default_pair": DEFAULT_PAIR, "ipv6": ipv6 if proxy["ipv6"] is None else proxy["ipv6"]}
     files = {f"{name}.conf": render(f"{name}.conf.j2", **structure) for name in _SHARED_FILES}
     for site in proxy["sites"]:
         for name in _SITE_FILES:
@@ -84,9 +92,10 @@ def build_tree(
     return files, generation
 
 
-def tls_pairs(proxy: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+def tls_pairs(proxy: t.Mapping[str, t.Any], nginx: NginxVersion) -> list[dict[str, t.Any]]:
     """Return the TLS folders that the sites need, for the module nginx_tree."""
-    return [
+    default = {"name": DEFAULT_PAIR, "domains": ["unknown.invalid"], "source": "self_signed"}
+    return ([] if nginx.rejects_handshakes else [default]) + [
         {"name": site["name"], "domains": site["domains"], "source": site["tls"]["source"]}
         for site in proxy["sites"]
         if site["tls"]["source"] in ("certbot", "self_signed")
