@@ -22,6 +22,9 @@ from ansible_collections.asgi.deploy.plugins.module_utils.certificate import (
     read_certificate,
 )
 
+#: Where certbot has its certificates.
+LINEAGES = "/etc/letsencrypt/live"
+
 #: A self-signed pair is made again this long before its end.
 _SPARE_SECONDS = 30 * 86400
 
@@ -64,7 +67,7 @@ class TlsFolders:
                 create_self_signed(self._bootstrap(pair), pair["domains"])
                 reload = True
             if self._wrong_link(pair):
-                flip(self.current(pair["name"]), "bootstrap")
+                flip(self.current(pair["name"]), self._best(pair))
                 reload = True
             write_file(self._marker(pair), self._description(pair))
         return reload
@@ -80,6 +83,14 @@ class TlsFolders:
         for name in gone:
             shutil.rmtree(self.folder(name))
         return bool(gone)
+
+    def _best(self, pair: Pair) -> str:
+        """Return what ``current`` should point at: a site that comes back finds its certificate at once."""
+        lineage = os.path.join(LINEAGES, pair["name"])
+        fits = pair["source"] == "certbot" and not problems_of(
+            lineage + "/fullchain.pem", lineage + "/privkey.pem", pair["domains"]
+        )
+        return lineage if fits else "bootstrap"
 
     def _bootstrap(self, pair: Pair) -> str:
         return os.path.join(self.folder(pair["name"]), "bootstrap")

@@ -77,7 +77,8 @@ def build_tree(
 
     The id is made from the text of all other files, so that the same configuration has the same id.
     """
-    structure = {**proxy, "nginx": nginx, "default_pair": DEFAULT_PAIR, "ipv6": ipv6 if proxy["ipv6"] is None else proxy["ipv6"]}
+    listens = ipv6 if proxy["ipv6"] is None else proxy["ipv6"]
+    structure = {**proxy, "nginx": nginx, "default_pair": DEFAULT_PAIR, "ipv6": listens}
     files = {f"{name}.conf": render(f"{name}.conf.j2", **structure) for name in _SHARED_FILES}
     for site in proxy["sites"]:
         for name in _SITE_FILES:
