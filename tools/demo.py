@@ -28,6 +28,8 @@ PLAYBOOK = ["ansible-playbook", "asgi.deploy.site", "--inventory", "inventories/
 #: The container's port to the one preferred on this machine.
 PORTS = {80: 8080, 443: 8443}
 LABELS = {"owner": "asgi-deploy", "asgi-deploy.demo": str(ROOT)}
+#: The tasks that are shown: all but those that ansible-core adds.
+TASK = re.compile(r"TASK \[(?:asgi\.deploy\.)?(?!.*: Validating arguments)(.*)\]")
 _BEGAN = time.monotonic()
 
 
@@ -94,7 +96,7 @@ def deploy() -> str:
         with LOG.open("w") as log:
             for line in process.stdout:
                 log.write(line)
-                if match := re.match(r"TASK \[(.*)\]", line):
+                if match := TASK.match(line):
                     say(f"    {match[1]}")
                 elif re.match(r"\S+ +: ok=", line):
                     recap = " ".join(line.split())

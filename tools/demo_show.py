@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -120,8 +121,11 @@ def show_workers(container: Container) -> None:
     gunicorn = {pid: parent for pid, parent, command in processes if "gunicorn" in command}
     workers = [pid for pid, parent in gunicorn.items() if parent in gunicorn]
     require(bool(workers), "no gunicorn worker runs")
-    why = ask(container, "sh", "-c", f"cat /opt/{APPLICATION}/workers.txt 2>/dev/null")
-    print(f"  {len(workers)} gunicorn workers{': ' if why else ''}{why}")
+    # The reason is the comment on the setting, in the configuration of a slot.
+    configuration = ask(container, "sh", "-c", f"cat /opt/{APPLICATION}/slots/*/gunicorn.conf.py")
+    reason = re.search(r"^# (.*)\nworkers = \d+$", configuration, re.MULTILINE)
+    require(reason is not None, "gunicorn.conf.py does not say why so many workers")
+    print(f"  {len(workers)} gunicorn workers: {reason[1] if reason else ''}")
 
 
 def show(container: Container, domain: str, ports: dict[int, int]) -> None:
