@@ -32,7 +32,8 @@ class ActionModule(ActionBase):
             structure = normalise(ROLE, Host(variables, self._templar.template))
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
-        arguments = {**structure, "files": _files(structure), "program": PROGRAM, "command": COMMAND}
+        wanted = {name: value for name, value in structure.items() if name != "tls_dir"}
+        arguments = {**wanted, "files": _files(structure), "command": COMMAND}
         result.update(self._execute_module("asgi.deploy.certbot_certificates", arguments, task_vars=variables))
         # The files would come back with it.
         result.pop("invocation", None)
@@ -44,11 +45,16 @@ def _files(structure: dict[str, t.Any]) -> dict[str, dict[str, str]]:
     program = (ROLES / ROLE / "files" / "deploy_certificates.py").read_text(encoding="utf-8")
     # One reading of certificates for the modules and for the program, which runs without Ansible.
     certificate = (ROLES.parent / "plugins" / "module_utils" / "certificate.py").read_text(encoding="utf-8")
-    hook = render("deploy_hook.j2", program=COMMAND, **structure)
-    drop_in = render("certbot.service.j2", program=COMMAND, **structure)
     return {
-        PROGRAM: {"text": program, "mode": "0755"},
+        PROGRAM: {"text": program, "mode": "0644"},
         f"{_LIBRARY}/certificate.py": {"text": certificate, "mode": "0644"},
-        "/etc/letsencrypt/renewal-hooks/deploy/asgi-deploy": {"text": hook, "mode": "0755"},
-        "/etc/systemd/system/certbot.service.d/asgi-deploy.conf": {"text": drop_in, "mode": "0644"},
+        COMMAND: {"text": render("command.j2", program=PROGRAM, **structure), "mode": "0755"},
+        "/etc/letsencrypt/renewal-hooks/deploy/asgi-deploy": {
+            "text": render("deploy_hook.j2", command=COMMAND),
+            "mode": "0755",
+        },
+        "/etc/systemd/system/certbot.service.d/asgi-deploy.conf": {
+            "text": render("certbot.service.j2", command=COMMAND, **structure),
+            "mode": "0644",
+        },
     }

@@ -52,20 +52,12 @@ options:
     description: Folder from which nginx answers challenges.
     type: path
     required: true
-  tls_dir:
-    description: Folder in which nginx looks for its pairs.
-    type: path
-    required: true
   files:
     description: Files to keep on the host, path to C(text) and C(mode).
     type: dict
     required: true
-  program:
-    description: The program among O(files) that brings certificates to nginx.
-    type: path
-    required: true
   command:
-    description: Path under which an operator finds O(program).
+    description: The one among O(files) that brings certificates to nginx.
     type: path
     required: true
 attributes:
@@ -100,7 +92,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, flip, read_text, target_of, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot import Lineage, challenge_problem
 
 
@@ -116,16 +108,13 @@ def keep_files(module: AnsibleModule) -> bool:
         for path, wanted in files.items()
         if read_text(path) != wanted["text"] or mode_of(path) != int(wanted["mode"], 8)
     }
-    unlinked = target_of(module.params["command"]) != module.params["program"]
     if not module.check_mode:
         for path, (text, mode) in stale.items():
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
             write_file(path, text, mode)
-        if unlinked:
-            flip(module.params["command"], module.params["program"])
         if any(path.startswith("/etc/systemd/") for path in stale):
             module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-    return bool(stale) or unlinked
+    return bool(stale)
 
 
 def order(module: AnsibleModule, due: t.Sequence[Lineage]) -> t.List[str]:
@@ -165,7 +154,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         result["changed"] = changed or bool(due)
         return result
     complaints = order(module, due)
-    code, output, errors = module.run_command([params["program"], "--tls-dir", params["tls_dir"]])
+    code, output, errors = module.run_command([params["command"]])
     result["deployed"] = output.splitlines()
     if code:
         complaints += errors.splitlines()
@@ -192,9 +181,7 @@ def main() -> None:
             "ca_bundle": {"type": "path"},
             "key_type": {"type": "str", "required": True, "no_log": False},
             "webroot": {"type": "path", "required": True},
-            "tls_dir": {"type": "path", "required": True},
             "files": {"type": "dict", "required": True},
-            "program": {"type": "path", "required": True},
             "command": {"type": "path", "required": True},
         },
         supports_check_mode=True,

@@ -23,8 +23,9 @@ class Settings:
     secret: str | None = field(default=None, repr=False)
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read the settings; raise ValueError naming the variable that is wrong."""
+        environ = os.environ if environ is None else environ
         return cls(
             database=_database(environ),
             allowed_hosts=_hosts(environ.get("NOTES_ALLOWED_HOSTS", DEFAULT_HOSTS)),

@@ -38,7 +38,7 @@ def test_version(client: TestClient) -> None:
 def test_a_restarted_worker_has_another_id(settings: Settings) -> None:
     app = create_app(settings)
     seen = set()
-    for _ in range(2):
+    for _index in range(2):
         with TestClient(app) as client:
             seen.add(client.get("/version").json()["worker"])
     assert len(seen) == 2

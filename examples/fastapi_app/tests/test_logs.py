@@ -94,7 +94,7 @@ def test_request_id_is_taken_over(client: TestClient, value: str) -> None:
 
 
 def test_request_id_is_made_where_there_is_none(client: TestClient) -> None:
-    made = {client.get("/whoami").json()["request_id"] for _ in range(3)}
+    made = {client.get("/whoami").json()["request_id"] for _index in range(3)}
     assert len(made) == 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -60,6 +61,8 @@ class Server:
                 ),
                 stdout=log,
                 stderr=log,
+                # A group of its own: the end of the test ends the workers with their master.
+                start_new_session=True,
             )
 
     def get(self, path: str, **headers: str) -> httpx.Response:
@@ -94,7 +97,8 @@ def server(short_path: Path) -> Iterator[Server]:
         eventually(lambda: server.workers() == 2, "two workers started")
         yield server
     finally:
-        server.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.process.pid, signal.SIGKILL)
         server.process.wait(timeout=10)
 
 
@@ -117,7 +121,7 @@ def test_two_workers_serve_one_database(server: Server) -> None:
         note = client.post("/notes", json={"title": "shared"}).json()
         upload = client.post("/upload", files={"file": b"x" * 2_000_000}).json()
     assert upload["size"] == 2_000_000
-    for _ in range(8):
+    for _index in range(8):
         assert server.get(f"/notes/{note['id']}").json() == note
     assert server.stop() == 0
 
@@ -175,6 +179,7 @@ def test_a_start_that_fails_ends_with_a_reason(short_path: Path) -> None:
         capture_output=True,
         text=True,
         timeout=10,
+        check=False,
     )
     assert result.returncode != 0
     assert "cannot open the database" in result.stderr

@@ -13,7 +13,7 @@ from notes.storage import Storage
 
 
 def test_opening_together_and_writing_together(tmp_path: Path) -> None:
-    storages = [Storage(tmp_path / "new ?#%.sqlite3") for _ in range(8)]
+    storages = [Storage(tmp_path / "new ?#%.sqlite3") for _index in range(8)]
 
     def work(storage: Storage) -> None:
         storage.open()

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Managed by Ansible (asgi.deploy, role certbot).
 """Bring certbot's certificates to nginx: lineage to site, test, reload, and see that they are served.
 
