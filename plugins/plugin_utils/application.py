@@ -36,7 +36,12 @@ _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEALTH_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 _RELATIVE = re.compile(r"[A-Za-z0-9._@+-]+(?:/[A-Za-z0-9._@+-]+)*")
-_GIT_URL = re.compile(r"(?:https?|ssh|git|file)://[!-~]+|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[!-~]+|/[!-~]+")
+# Nothing begins with a hyphen: git and ssh would take it for an option.
+_GIT_URL = re.compile(
+    r"(?:https?|ssh|git|file)://(?!-)[!-~]+|[A-Za-z0-9._][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[!-~]+|/[!-~]+"
+)
+#: A user of HTTP is a token already; elsewhere a colon makes a password.
+_GIT_PASSWORD = re.compile(r"https?://[^/]*@|[a-z]+://[^@/:\[]*:(?![0-9]+/)[^@]*@")
 _GIT_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+@-]{0,199}")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
@@ -128,9 +133,9 @@ def _source(source: t.Mapping[str, t.Any], requirements: str) -> dict[str, t.Any
         if key not in needed and source[key] is not None:
             raise Refused(f"{path}.{key}", source[key], f"no {key} with type {source['type']}")
     if source["type"] == "git":
-        _match(f"{path}.url", source["url"], _GIT_URL, "the URL of a git repository")
-        if re.search(r"://[^/@]*:[^/@]*@", source["url"]):
+        if _GIT_PASSWORD.match(source["url"]):
             raise Refused(f"{path}.url", HIDDEN, "a URL without a password: it would stand in logs and process lists")
+        _match(f"{path}.url", source["url"], _GIT_URL, "the URL of a git repository")
         _match(f"{path}.version", source["version"], _GIT_VERSION, "a commit, a tag or a branch")
         return {"type": "git", "url": source["url"], "version": source["version"]}
     folder = source["path"]
@@ -157,6 +162,8 @@ def _environment(given: t.Mapping[str, t.Any]) -> dict[str, str]:
         text = str(value)
         if any(character in text for character in "\0\n\r"):
             raise Refused(path, HIDDEN, "a value on one line: the environment file cannot hold NUL or a newline")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise Refused(path, HIDDEN, "text that UTF-8 can hold")
         environment[name] = text
     return environment
 

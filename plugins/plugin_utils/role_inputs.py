@@ -76,7 +76,7 @@ def _proxy(host: Host) -> dict[str, t.Any]:
 def _application(host: Host) -> dict[str, t.Any]:
     values = host.values("gunicorn_app")
     sites = host.values("nginx_proxy")["nginx_proxy_sites"]
-    names = [site["domains"][0] for site in sites if site["app"] == values["gunicorn_app_name"] and site["domains"]]
+    names = [name for site in sites if site["app"] == values["gunicorn_app_name"] for name in site["domains"]]
     return normalise_application(
         values,
         host=next((name for name in names if not name.startswith("*")), "localhost"),

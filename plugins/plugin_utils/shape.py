@@ -21,6 +21,9 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.values import field
 
 Spec = Mapping[str, t.Any]
 
+#: Keys that somebody may have tried to give a secret by.
+_SECRET = re.compile(r"pass|secret|token|credential|private", re.IGNORECASE)
+
 _TRUE = ("true", "yes", "on")
 _FALSE = ("false", "no", "off")
 
@@ -55,7 +58,8 @@ def conform(options: Spec, values: Mapping[str, t.Any], path: str = "") -> dict[
     if path:
         for key in values:
             if key not in options:
-                raise Refused(field(path, key), values[key], _names(key, options))
+                shown = HIDDEN if _SECRET.search(str(key)) else values[key]
+                raise Refused(field(path, key), shown, _names(key, options))
     complete = {}
     for name, option in options.items():
         where = f"{path}.{name}" if path else name

@@ -100,8 +100,8 @@ SITES: list[tuple[dict[t.Any, t.Any], str, str, str]] = [
     # Names.
     *(({"name": name}, ".name", shown, "lower-case letters, digits, dots, hyphens and underscores") for name, shown in [
         ("Notes", '"Notes"'), ("a b", '"a b"'), ("../a", '"../a"'), ("a..b", '"a..b"'), ("a/b", '"a/b"'),
-        ("-a", '"-a"'), (".a", '".a"'), ("a.", '"a."'), ("a\n", '"a\\n"'), ("a;", '"a;"'), ("", '""'), ("\u0661", '"\\u0661"'),
-        ("a" * 65, '"aaaa'),
+        ("-a", '"-a"'), (".a", '".a"'), ("a.", '"a."'), ("a\n", '"a\\n"'), ("a;", '"a;"'), ("", '""'),
+        ("\u0661", '"\\u0661"'), ("a" * 65, '"aaaa'),
     ]),
     # The application or the upstream.
     ({"app": ...}, "", "[]", "one of app and upstream"),
@@ -112,12 +112,12 @@ SITES: list[tuple[dict[t.Any, t.Any], str, str, str]] = [
     ({"tls": {"profile": "old"}}, ".tls.profile", '"old"', "one of intermediate, modern"),
     ({"tls": {"source": "letsencrypt"}}, ".tls.source", '"letsencrypt"', "one of certbot, self_signed, files, none"),
     ({"tls": {"source": True}}, ".tls.source", "true", "a string (quote it)"),
-    ({"tls": {"source": "files"}}, ".tls.certificate", "null", "the absolute path of a PEM file; source files needs it"),
+    ({"tls": {"source": "files"}}, ".tls.certificate", "null", "the absolute path of a PEM file"),
     ({"tls": {"source": "files", "certificate": "/a.pem"}}, ".tls.key", "null", "source files needs it"),
-    ({"tls": {"source": "files", "certificate": "a.pem", "key": "/k"}}, ".tls.certificate", '"a.pem"', "an absolute path"),
-    ({"tls": {"source": "files", "certificate": "/a;b", "key": "/k"}}, ".tls.certificate", '"/a;b"', "an absolute path"),
+    ({"tls": {"source": "files", "certificate": "a", "key": "/k"}}, ".tls.certificate", '"a"', "an absolute path"),
+    ({"tls": {"source": "files", "certificate": "/;", "key": "/k"}}, ".tls.certificate", '"/;"', "an absolute path"),
     ({"tls": {"source": "files", "certificate": "/a", "key": "/../k"}}, ".tls.key", '"/../k"', "without '..'"),
-    ({"tls": {"certificate": "/a"}}, ".tls.certificate", '"/a"', "no certificate unless source is files (it is certbot)"),
+    ({"tls": {"certificate": "/a"}}, ".tls.certificate", '"/a"', "no certificate unless source is files"),
     ({"tls": {"source": "none", "key": "/a"}}, ".tls.key", '"/a"', "no key unless source is files (it is none)"),
     ({"tls": {"hsts_max_age": -1}}, ".tls.hsts_max_age", "-1", "an integer of 0 or more"),
     ({"tls": {"hsts_max_age": True}}, ".tls.hsts_max_age", "true", "a whole number"),
@@ -178,7 +178,8 @@ HEADERS: list[tuple[t.Any, t.Any, str, str, str]] = [
     ("X-A", 0, ".X-A", "0", "a string (quote it)"),
     ("X-A", True, ".X-A", "true", "a string (quote it)"),
     ("X-A", ["a"], ".X-A", '["a"]', "a string (quote it)"),
-    ("Strict-Transport-Security", "max-age=0", ".Strict-Transport-Security", '"Strict', "this header through tls.hsts_max_age"),
+    ("Strict-Transport-Security", "max-age=0", ".Strict-Transport-Security", '"Strict',
+     "this header through tls.hsts_max_age"),
     ("content-LENGTH", "1", ".content-LENGTH", '"content-LENGTH"', "any header but those"),
     ("X-Request-ID", "1", ".X-Request-ID", '"X-Request-ID"', "any header but those"),
 ]  # fmt: skip
@@ -232,23 +233,33 @@ def test_upstream(refusal: Refusal, upstream: t.Any, place: str, value: str, acc
     assert accepted in line
 
 
-TOGETHER: list[tuple[dict[str, t.Any], dict[str, t.Any], str]] = [
-    ({"name": "a"}, {"name": "a"}, 'nginx_proxy_sites[1].name: "a" is refused; accepted: a name unlike that of nginx_proxy_sites[0], a'),
-    ({"name": "a-b"}, {"name": "a.b"}, 'nginx_proxy_sites[1].name: "a.b" is refused; accepted: a name unlike that of nginx_proxy_sites[0], a-b'),
-    ({}, {"domains": ["B.example.com", "Notes.example.com"]},
-     'nginx_proxy_sites[1].domains[1]: "notes.example.com" is refused; accepted: a name that nginx_proxy_sites[0] does not have'),
-    ({}, {"tls": {"source": "self_signed", "profile": "modern"}},
-     'nginx_proxy_sites[1].tls.profile: "modern" is refused; accepted: one profile a host'),
+TOGETHER: list[tuple[dict[str, t.Any], dict[str, t.Any], str, str]] = [
+    ({"name": "a"}, {"name": "a"}, '.name: "a"', "a name unlike that of nginx_proxy_sites[0], a"),
+    ({"name": "a-b"}, {"name": "a.b"}, '.name: "a.b"', "a name unlike that of nginx_proxy_sites[0], a-b"),
+    (
+        {},
+        {"domains": ["B.example.com", "Notes.example.com"]},
+        '.domains[1]: "notes.example.com"',
+        "a name that nginx_proxy_sites[0] does not have",
+    ),
+    ({}, {"tls": {"source": "none", "profile": "modern"}}, '.tls.profile: "modern"', "one profile a host"),
     # Both would be the variable $site_a_b_c, and nginx takes the last without a word.
-    ({"name": "a", "headers": {"B-C": "1"}}, {"name": "a-b", "headers": {"C": "2"}},
-     'nginx_proxy_sites[1].headers.C: "C" is refused; accepted: a header whose variable '),
-]  # fmt: skip
+    (
+        {"name": "a", "headers": {"B-C": "1"}},
+        {"name": "a-b", "headers": {"C": "2"}},
+        '.headers.C: "C"',
+        "a header whose variable nginx_proxy_sites[0].headers.B-C does not have",
+    ),
+]
 
 
-@pytest.mark.parametrize(("first", "second", "expected"), TOGETHER)
-def test_two_sites(refusal: Refusal, first: dict[str, t.Any], second: dict[str, t.Any], expected: str) -> None:
+@pytest.mark.parametrize(("first", "second", "place", "accepted"), TOGETHER)
+def test_two_sites(
+    refusal: Refusal, first: dict[str, t.Any], second: dict[str, t.Any], place: str, accepted: str
+) -> None:
     other = {"name": "other", "domains": ["other.example.com"], **second}
-    assert refusal("nginx_proxy", nginx_proxy_sites=sites(**first) + sites(**other)).startswith(expected)
+    line = refusal("nginx_proxy", nginx_proxy_sites=sites(**first) + sites(**other))
+    assert line.startswith(f"nginx_proxy_sites[1]{place} is refused; accepted: {accepted}")
 
 
 def test_application_of_another_host(refusal: Refusal) -> None:

@@ -1,0 +1,355 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rendered tree, for the nginx of both Debian releases: its text, and as crossplane reads it."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import crossplane
+import jinja2
+import pytest
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import (
+    NginxVersion,
+    build_tree,
+    nginx_version,
+    provided_pairs,
+    tls_pairs,
+)
+from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
+from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
+from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES
+
+Normalise = t.Callable[..., dict[str, t.Any]]
+
+DEBIAN_12 = """nginx version: nginx/1.22.1
+built with OpenSSL 3.0.15 3 Sep 2024 (running with OpenSSL 3.0.17 1 Jul 2025)
+TLS SNI support enabled
+configure arguments: --with-cc-opt='-g -O2'
+"""
+UBUNTU_22 = "nginx version: nginx/1.18.0 (Ubuntu)\nbuilt with OpenSSL 3.0.2 15 Mar 2022\n"
+DEBIAN_13 = """nginx version: nginx/1.26.3
+built with OpenSSL 3.5.0 8 Apr 2025 (running with OpenSSL 3.5.1 1 Jul 2025)
+"""
+
+NOTES = {"name": "notes", "domains": ["notes.example.com", "*.notes.example.com"], "app": "notes"}
+PLAIN = {
+    "name": "plain.example.com",
+    "domains": ["plain.example.com"],
+    "upstream": {"servers": ["10.0.0.1:8000", "[2001:db8::1]:8000"], "method": "least_conn"},
+    "tls": {"source": "none"},
+    "body_size": "unlimited",
+    "headers": {"X-Frame-Options": "", "Content-Security-Policy": "default-src 'self'; img-src *"},
+    "extra": 'location = /x {\n    return 200 "}";\n}',
+}
+FILES = {
+    "name": "own",
+    "domains": ["own.example.com"],
+    "app": "notes",
+    "tls": {"source": "files", "certificate": "/etc/ssl/own.pem", "key": "/etc/ssl/private/own.pem"},
+}
+SIGNED = {**NOTES, "tls": {"source": "self_signed", "profile": "modern", "hsts_max_age": 0}}
+INPUTS: dict[str, dict[str, t.Any]] = {
+    "nothing": {},
+    "one": {"nginx_proxy_sites": [NOTES]},
+    "three": {"nginx_proxy_sites": [NOTES, PLAIN, FILES], "nginx_proxy_ipv6": False},
+    "modern": {"nginx_proxy_sites": [SIGNED], "nginx_proxy_ipv6": True, "nginx_proxy_status_port": 9000},
+}
+
+Directive = dict[str, t.Any]
+Render = t.Callable[..., str]
+
+
+@pytest.fixture
+def render() -> Render:
+    return renderer(str(ROLES / "nginx_proxy"), "nginx_proxy")
+
+
+class Tree:
+    """A rendered tree with the directives that crossplane reads in it."""
+
+    def __init__(self, folder: Path, files: dict[str, str], generation: str) -> None:
+        self.files = files
+        self.generation = generation
+        for name, text in files.items():
+            path = folder / "deploy" / "current" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text.replace("/etc/nginx/", f"{folder}/"), encoding="utf-8")
+        # Of the package, not ours.
+        (folder / "mime.types").write_text("types { text/html html; }\n", encoding="utf-8")
+        entry = folder / "nginx.conf"
+        entry.write_text(renderer(str(ROLES / "nginx_proxy"), "nginx_proxy")("nginx.conf.j2"), encoding="utf-8")
+        payload = crossplane.parse(str(entry), combine=True)
+        assert payload["errors"] == []
+        self.top: list[Directive] = payload["config"][0]["parsed"]
+
+    def http(self, name: str) -> list[Directive]:
+        block = next(directive["block"] for directive in self.top if directive["directive"] == "http")
+        return [directive for directive in block if directive["directive"] == name]
+
+    def servers(self, port: str) -> list[list[Directive]]:
+        """Return the servers that listen on IPv4 at this port."""
+        blocks = [server["block"] for server in self.http("server")]
+        return [block for block in blocks if any(args[0] == port for args in args_of(block, "listen"))]
+
+
+def args_of(block: t.Iterable[Directive], name: str) -> list[list[str]]:
+    return [directive["args"] for directive in block if directive["directive"] == name]
+
+
+def names_of(servers: list[list[Directive]]) -> list[list[str]]:
+    return [args_of(block, "server_name")[0] for block in servers]
+
+
+@pytest.fixture
+def make_tree(normalised: Normalise, render: Render, tmp_path: Path) -> t.Callable[..., Tree]:
+    def make(name: str, nginx: str = DEBIAN_13, ipv6: bool = True) -> Tree:
+        proxy = normalised("nginx_proxy", **INPUTS[name])
+        return Tree(tmp_path, *build_tree(render, proxy, nginx_version(nginx), ipv6))
+
+    return make
+
+
+@pytest.mark.parametrize("ipv6", [False, True])
+@pytest.mark.parametrize("nginx", [UBUNTU_22, DEBIAN_12, DEBIAN_13], ids=["ubuntu22", "debian12", "debian13"])
+@pytest.mark.parametrize("name", INPUTS)
+def test_nginx_could_read_every_tree(make_tree: t.Callable[..., Tree], name: str, nginx: str, ipv6: bool) -> None:
+    tree = make_tree(name, nginx, ipv6)
+    sites = INPUTS[name].get("nginx_proxy_sites", [])
+    for file, text in tree.files.items():
+        assert text.startswith("# Managed by Ansible (asgi.deploy, role nginx_proxy)."), file
+        assert text.endswith("\n"), file
+        assert "{{" not in text, file
+        assert "None" not in text, file
+    upstreams = [args[0] for args in args_of(tree.http("upstream"), "upstream")]
+    passed = [
+        location["args"][0].removeprefix("http://")
+        for server in tree.http("server")
+        for outer in server["block"]
+        for location in outer.get("block", [])
+        if location["directive"] == "proxy_pass"
+    ]
+    assert len(upstreams) == len(set(upstreams)) == len(sites)
+    assert sorted(passed) == sorted(upstreams)
+    variables = [args[1] for args in args_of(tree.http("map"), "map")]
+    assert len(variables) == len(set(variables))
+    listens = [args[0] for server in tree.http("server") for args in args_of(server["block"], "listen")]
+    wanted = INPUTS[name].get("nginx_proxy_ipv6")
+    assert any(listen.startswith("[::]") for listen in listens) is (ipv6 if wanted is None else wanted)
+
+
+@pytest.mark.parametrize(
+    ("nginx", "http2", "listen", "curves"),
+    [
+        (DEBIAN_12, [], ["443", "ssl", "http2"], "X25519:prime256v1:secp384r1"),
+        (DEBIAN_13, [["on"]], ["443", "ssl"], "?X25519MLKEM768:X25519:prime256v1:secp384r1"),
+    ],
+)
+def test_syntax_of_the_version(
+    make_tree: t.Callable[..., Tree], nginx: str, http2: list[list[str]], listen: list[str], curves: str
+) -> None:
+    tree = make_tree("one", nginx)
+    assert args_of(tree.http("http2"), "http2") == http2
+    assert listen in args_of(tree.servers("443")[1], "listen")
+    assert args_of(tree.http("ssl_ecdh_curve"), "ssl_ecdh_curve") == [[curves]]
+
+
+@pytest.mark.parametrize(("name", "protocols"), [("one", ["TLSv1.2", "TLSv1.3"]), ("modern", ["TLSv1.3"])])
+def test_protocols_stand_in_http_only(make_tree: t.Callable[..., Tree], name: str, protocols: list[str]) -> None:
+    tree = make_tree(name)
+    assert args_of(tree.http("ssl_protocols"), "ssl_protocols") == [protocols]
+    assert not any(args_of(server["block"], "ssl_protocols") for server in tree.http("server"))
+
+
+def test_unknown_names_get_nothing(make_tree: t.Callable[..., Tree]) -> None:
+    tree = make_tree("three")
+    first_80, first_443 = tree.servers("80")[0], tree.servers("443")[0]
+    assert "default_server" in args_of(first_80, "listen")[0]
+    assert args_of(first_80, "return") == [["444"]]
+    assert "default_server" in args_of(first_443, "listen")[0]
+    assert args_of(first_443, "ssl_reject_handshake") == [["on"]]
+    assert args_of(first_443, "return") == [["421"]]
+
+
+def test_unknown_names_with_an_nginx_that_cannot_reject_a_handshake(
+    make_tree: t.Callable[..., Tree], tmp_path: Path
+) -> None:
+    first_443 = make_tree("three", UBUNTU_22).servers("443")[0]
+    assert args_of(first_443, "ssl_reject_handshake") == []
+    assert args_of(first_443, "ssl_certificate") == [[f"{tmp_path}/tls/_default/current/fullchain.pem"]]
+    assert args_of(first_443, "return") == [["444"]]
+
+
+def test_redirects_go_to_the_literal_name(make_tree: t.Callable[..., Tree]) -> None:
+    tree = make_tree("three")
+    assert names_of(tree.servers("80")) == [
+        ["_"], ["notes.example.com"], ["*.notes.example.com"], ["plain.example.com"], ["own.example.com"],
+    ]  # fmt: skip
+    targets = {}
+    for block in tree.servers("80"):
+        location: list[Directive] = next(
+            (d["block"] for d in block if d["directive"] == "location" and d["args"] == ["/"]), []
+        )
+        targets[args_of(block, "server_name")[0][0]] = args_of(location, "return")
+    assert targets == {
+        "_": [],
+        "notes.example.com": [["308", "https://notes.example.com$request_uri"]],
+        # Only names under the wildcard arrive here.
+        "*.notes.example.com": [["308", "https://$host$request_uri"]],
+        "plain.example.com": [],
+        "own.example.com": [["308", "https://own.example.com$request_uri"]],
+    }
+
+
+def test_a_challenge_is_answered_for_every_name(make_tree: t.Callable[..., Tree]) -> None:
+    for block in make_tree("three").servers("80")[1:]:
+        location = next(d for d in block if d["directive"] == "location" and d["args"][0] == "^~")
+        assert location["args"] == ["^~", "/.well-known/acme-challenge/"]
+        assert args_of(location["block"], "root") == [["/var/www/acme"]]
+
+
+def test_pairs_of_the_sites(make_tree: t.Callable[..., Tree], tmp_path: Path) -> None:
+    pairs = [
+        (args_of(block, "ssl_certificate"), args_of(block, "ssl_certificate_key"))
+        for block in make_tree("three").servers("443")[1:]
+    ]
+    current = f"{tmp_path}/tls/notes/current"
+    assert pairs == [
+        ([[f"{current}/fullchain.pem"]], [[f"{current}/privkey.pem"]]),
+        ([["/etc/ssl/own.pem"]], [["/etc/ssl/private/own.pem"]]),
+    ]
+
+
+def test_headers_of_a_site(make_tree: t.Callable[..., Tree]) -> None:
+    tree = make_tree("three")
+    [plain] = [block for block in tree.servers("80") if ["plain.example.com"] in args_of(block, "server_name")]
+    added = args_of(plain, "add_header")
+    assert [args[0] for args in added] == [
+        "Content-Security-Policy", "Permissions-Policy", "Referrer-Policy", "X-Content-Type-Options", "X-Request-ID",
+    ]  # fmt: skip
+    assert {args[2] for args in added} == {"always"}
+    maps = {directive["args"][1]: directive for directive in tree.http("map")}
+    policy = maps[added[0][1]]
+    assert policy["args"][0] == "$upstream_http_content_security_policy"
+    assert [(d["directive"], d["args"]) for d in policy["block"]] == [
+        ("", ["default-src 'self'; img-src *"]), ("default", [""]),
+    ]  # fmt: skip
+    # An add_header further inside would drop all of these.
+    assert not any(args_of(d.get("block", []), "add_header") for server in tree.http("server") for d in server["block"])
+
+
+def test_body_size_and_extra(make_tree: t.Callable[..., Tree]) -> None:
+    tree = make_tree("three")
+    [plain] = [block for block in tree.servers("80") if ["plain.example.com"] in args_of(block, "server_name")]
+    assert args_of(plain, "client_max_body_size") == [["0"]]
+    assert args_of([d for d in plain if d["directive"] == "location"], "location")[-1] == ["=", "/x"]
+    assert '    location = /x {\n        return 200 "}";\n    }\n' in tree.files["sites/plain.example.com/site.conf"]
+
+
+def test_what_a_client_cannot_choose(make_tree: t.Callable[..., Tree]) -> None:
+    text = make_tree("one").files["snippets/proxy_headers.conf"]
+    sent = dict(re.findall(r"^proxy_set_header (\S+) (\S+);$", text, re.MULTILINE))
+    assert sent["Host"] == "$host"
+    assert sent["X-Forwarded-For"] == sent["X-Real-IP"] == "$remote_addr"
+    assert sent["Forwarded"] == sent["Proxy"] == '""'
+    assert sent["Upgrade"] == "$proxy_upgrade"
+    assert "$proxy_add_x_forwarded_for" not in text
+
+
+def test_the_generation_tells_configurations_apart(normalised: Normalise, render: Render) -> None:
+    def generation(nginx: str = DEBIAN_13, ipv6: bool = True, **variables: t.Any) -> str:
+        proxy = normalised("nginx_proxy", **{"nginx_proxy_sites": [NOTES], **variables})
+        files, identity = build_tree(render, proxy, nginx_version(nginx), ipv6)
+        assert f'return 200 "{identity}\\n";' in files["http/status.conf"]
+        return identity
+
+    first = generation()
+    assert generation() == first
+    others = [
+        generation(DEBIAN_12),
+        generation(ipv6=False),
+        generation(nginx_proxy_sites=[]),
+        generation(nginx_proxy_sites=[PLAIN]),
+        generation(nginx_proxy_status_port=8100),
+        generation(nginx_proxy_worker_connections=1024),
+    ]
+    assert len({first, *others}) == 7
+    # What no file shows makes no new generation.
+    assert generation(nginx_proxy_generations=9) == first
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "post_quantum"),
+    [
+        (DEBIAN_12, (1, 22, 1), False),
+        (DEBIAN_13, (1, 26, 3), True),
+        ("ipv6\n  Candidate: 1.22.1-9+deb12u2\n", (1, 22, 1), False),
+        ("nginx version: nginx/1.24.0 (Ubuntu)\nbuilt with OpenSSL 3.0.13 30 Jan 2024\n", (1, 24, 0), False),
+        ("nginx version: nginx/1.29.1\nbuilt with OpenSSL 3.5.4 30 Sep 2025\n", (1, 29, 1), True),
+        ("nginx version: nginx/1.18.0 (Ubuntu)", (1, 18, 0), False),
+    ],
+)
+def test_version(text: str, version: tuple[int, ...], post_quantum: bool) -> None:
+    nginx = nginx_version(text)
+    assert (nginx.version, nginx.post_quantum) == (version, post_quantum)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("  Candidate: (none)", 'nginx: "Candidate: (none)" is refused; accepted: an nginx that tells its version'),
+        ("", 'nginx: "" is refused; accepted: an nginx that tells its version'),
+        ("nginx version: nginx/1.17.10", 'nginx: "1.17.10" is refused; accepted: nginx 1.18.0 or later'),
+    ],
+)
+def test_version_refused(text: str, message: str) -> None:
+    with pytest.raises(Refused) as caught:
+        nginx_version(text)
+    assert str(caught.value) == message
+
+
+def test_pairs(normalised: Normalise) -> None:
+    proxy = normalised("nginx_proxy", **INPUTS["three"])
+    notes = {"name": "notes", "domains": NOTES["domains"], "source": "certbot"}
+    assert tls_pairs(proxy, nginx_version(DEBIAN_12)) == [notes]
+    # It has to show a certificate before it can turn a name away.
+    unknown = {"name": "_default", "domains": ["unknown.invalid"], "source": "self_signed"}
+    assert tls_pairs(proxy, nginx_version(UBUNTU_22)) == [unknown, notes]
+    assert provided_pairs(proxy) == [
+        {
+            "path": "nginx_proxy_sites[2].tls",
+            "certificate": "/etc/ssl/own.pem",
+            "key": "/etc/ssl/private/own.pem",
+            "domains": ["own.example.com"],
+        }
+    ]
+
+
+TEMPLATES = sorted(ROLES.glob("*/templates/**/*.j2"))
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROLES)))
+def test_templates_hold_no_logic(template: Path) -> None:
+    text = template.read_text(encoding="utf-8")
+    assert not re.search(r"\|\s*(?:default|d)\b", text)
+    assert "lookup(" not in text
+    assert set(re.findall(r"{%-?\s*(\w+)", text)) <= {"if", "elif", "else", "endif", "for", "endfor"}
+    assert "{{ ansible_managed }}" in text.splitlines()[:2]
+
+
+def test_a_name_that_is_missing_is_an_error(render: Render) -> None:
+    with pytest.raises(jinja2.UndefinedError, match="status_port"):
+        render("http/status.conf.j2", generation="x")
+    with pytest.raises(jinja2.UndefinedError, match="post_quantum"):
+        render("http/tls.conf.j2", tls_profile="modern", nginx={})
+
+
+def test_the_tree_of_a_structure_with_a_hole_is_an_error(normalised: Normalise, render: Render) -> None:
+    proxy = normalised("nginx_proxy", nginx_proxy_sites=[NOTES])
+    del proxy["sites"][0]["timeouts"]["read"]
+    with pytest.raises(jinja2.UndefinedError, match="read"):
+        build_tree(render, proxy, NginxVersion((1, 26, 3), "3.5.1"), True)

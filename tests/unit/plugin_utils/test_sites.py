@@ -1,0 +1,152 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Odd but right inputs of nginx_proxy, and the structure that the templates get."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import DEFAULTS
+
+Normalise = t.Callable[..., dict[str, t.Any]]
+
+SITE = {"name": "notes", "domains": ["notes.example.com"], "app": "notes"}
+CURRENT = "/etc/nginx/tls/notes/current"
+CSP = "default-src 'self'; script-src 'self' 'nonce-abc' https://cdn.example.com"
+
+
+@pytest.mark.parametrize(
+    ("domain", "expected"),
+    [
+        ("*.example.com", "*.example.com"),
+        ("*.Example.COM", "*.example.com"),
+        ("a.b.c.d.e.example.com", "a.b.c.d.e.example.com"),
+        ("x.y", "x.y"),
+        ("localhost", "localhost"),
+        ("1.example.com", "1.example.com"),
+        ("3com.example", "3com.example"),
+        ("a--b.example", "a--b.example"),
+        ("xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
+        ("xn--p1ai", "xn--p1ai"),
+        ("a" * 63 + ".example", "a" * 63 + ".example"),
+        (".".join(["a" * 49] * 5) + ".co", ".".join(["a" * 49] * 5) + ".co"),
+    ],
+)
+def test_domain(normalised: Normalise, domain: str, expected: str) -> None:
+    structure = normalised("nginx_proxy", nginx_proxy_sites=[{**SITE, "domains": [domain]}])
+    assert structure["sites"][0]["domains"] == [expected]
+
+
+def headers_of(site: dict[str, t.Any]) -> dict[str, str]:
+    return {header["name"]: header["value"] for header in site["headers"]}
+
+
+HSTS = {"Strict-Transport-Security": "max-age=63072000"}
+NO_FRAME_OPTIONS = {name: value for name, value in {**DEFAULTS, **HSTS}.items() if name != "X-Frame-Options"}
+
+
+@pytest.mark.parametrize(
+    ("site", "expected"),
+    [
+        ({}, {**DEFAULTS, **HSTS}),
+        ({"tls": {"source": "none"}}, DEFAULTS),
+        ({"tls": {"hsts_max_age": 0}}, {**DEFAULTS, "Strict-Transport-Security": "max-age=0"}),
+        ({"headers": None}, {**DEFAULTS, **HSTS}),
+        ({"headers": {"x-frame-options": ""}}, NO_FRAME_OPTIONS),
+        ({"headers": {"X-Frame-Options": None}}, NO_FRAME_OPTIONS),
+        # The default's spelling of the name, the user's value.
+        ({"headers": {"content-security-policy": CSP}}, {**DEFAULTS, **HSTS, "Content-Security-Policy": CSP}),
+        ({"headers": {"X-Json": '{\\"a\\": \\"b\\\\c\\"}'}}, {**DEFAULTS, **HSTS, "X-Json": '{\\"a\\": \\"b\\\\c\\"}'}),
+        ({"headers": {"X-Host": "$host ${scheme};{}"}}, {**DEFAULTS, **HSTS, "X-Host": "$host ${scheme};{}"}),
+        ({"headers": {"P": "a"}}, {**DEFAULTS, **HSTS, "P": "a"}),
+    ],
+)
+def test_headers(normalised: Normalise, site: dict[str, t.Any], expected: dict[str, str]) -> None:
+    structure = normalised("nginx_proxy", nginx_proxy_sites=[{**SITE, **site}])
+    assert headers_of(structure["sites"][0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("site", "key", "expected"),
+    [
+        ({}, "body_size", "10m"),
+        ({"body_size": "2g"}, "body_size", "2g"),
+        ({"body_size": "1K"}, "body_size", "1K"),
+        ({"body_size": "unlimited"}, "body_size", "0"),
+        ({"body_size": None}, "body_size", "10m"),
+        ({}, "timeouts", {"connect": "5s", "send": "60s", "read": "60s"}),
+        ({"timeouts": {"read": "1h30m"}}, "timeouts", {"connect": "5s", "send": "60s", "read": "1h30m"}),
+        ({"timeouts": {"connect": "75s", "read": "9ms"}}, "timeouts", {"connect": "75s", "send": "60s", "read": "9ms"}),
+        ({"name": "a"}, "slug", "a"),
+        ({"name": "api.example.com"}, "slug", "api_example_com"),
+        ({"extra": "\ndeny all;\n"}, "extra", "deny all;"),
+        ({"extra": None}, "extra", ""),
+    ],
+)
+def test_site(normalised: Normalise, site: dict[str, t.Any], key: str, expected: t.Any) -> None:
+    assert normalised("nginx_proxy", nginx_proxy_sites=[{**SITE, **site}])["sites"][0][key] == expected
+
+
+@pytest.mark.parametrize(
+    ("upstream", "line"),
+    [
+        ({"servers": ["[2001:db8::1]:8000"]}, "server [2001:db8::1]:8000;"),
+        ({"servers": ["unix:/run/x.sock"]}, "server unix:/run/x.sock;"),
+        ({"servers": ["app_1:8000"]}, "server app_1:8000;"),
+        ({"servers": [{"address": "10.0.0.1:8000", "max_fails": 0}]}, "server 10.0.0.1:8000 max_fails=0;"),
+    ],
+)
+def test_upstream(normalised: Normalise, upstream: dict[str, t.Any], line: str) -> None:
+    site = {"name": "notes", "domains": ["a.example.com"], "upstream": upstream}
+    structure = normalised("nginx_proxy", nginx_proxy_sites=[site], groups={"apps": ["web2"]})
+    assert structure["sites"][0]["upstream"]["name"] == "site_notes"
+    text = structure["sites"][0]["upstream"]["text"]
+    assert text.startswith("upstream site_notes {")
+    assert line in [row.strip() for row in text.splitlines()]
+
+
+@pytest.mark.parametrize("groups", [None, {"all": ["web1"]}, {"apps": ["web1", "web2"]}])
+def test_an_application_here_is_reached_by_its_socket(normalised: Normalise, groups: t.Any) -> None:
+    structure = normalised("nginx_proxy", nginx_proxy_sites=[SITE], groups=groups)
+    assert "server unix:/opt/notes/current.sock;" in structure["sites"][0]["upstream"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("tls", "certificate", "key"),
+    [
+        (None, f"{CURRENT}/fullchain.pem", f"{CURRENT}/privkey.pem"),
+        ({"source": "self_signed"}, f"{CURRENT}/fullchain.pem", f"{CURRENT}/privkey.pem"),
+        ({"source": "files", "certificate": "/a/b.pem", "key": "/a/b.key"}, "/a/b.pem", "/a/b.key"),
+    ],
+)
+def test_pair(normalised: Normalise, tls: t.Any, certificate: str, key: str) -> None:
+    site = normalised("nginx_proxy", nginx_proxy_sites=[{**SITE, "tls": tls}])["sites"][0]
+    assert (site["tls"]["certificate"], site["tls"]["key"]) == (certificate, key)
+
+
+def test_read_timeout_below_the_application(normalised: Normalise, least: dict[str, t.Any]) -> None:
+    sites = [{**SITE, "timeouts": {"read": "89999ms"}}]
+    structure = normalised("nginx_proxy", **least["gunicorn_app"], nginx_proxy_sites=sites)
+    assert structure["sites"][0]["timeouts"]["read"] == "89999ms"
+
+
+def test_the_chain_is_that_of_the_own_application_only(normalised: Normalise, least: dict[str, t.Any]) -> None:
+    sites = [{**SITE, "app": "other", "timeouts": {"read": "10m"}}]
+    structure = normalised("nginx_proxy", **least["gunicorn_app"], nginx_proxy_sites=sites)
+    assert structure["sites"][0]["timeouts"]["read"] == "10m"
+
+
+def test_host_variables(normalised: Normalise) -> None:
+    assert normalised("nginx_proxy") == {
+        "sites": [],
+        "tls_profile": "intermediate",
+        "tls_dir": "/etc/nginx/tls",
+        "acme_webroot": "/var/www/acme",
+        "worker_connections": 4096,
+        "status_port": 8099,
+        "ipv6": None,
+        "generations": 5,
+    }
