@@ -1,0 +1,79 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory that a newcomer copies is the one that is tested."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
+
+ROOT = Path(__file__).resolve().parents[2]
+SINGLE_HOST = ROOT / "inventories/single_host/hosts.yml"
+
+ROLES = ("gunicorn_app", "nginx_proxy", "certbot")
+
+
+def template(value: t.Any) -> t.Any:
+    """Stand for Ansible's templating: the one expression that the inventories use in what is checked."""
+    if isinstance(value, dict):
+        return {key: template(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [template(item) for item in value]
+    return value.replace("{{ playbook_dir }}", str(ROOT / "playbooks")) if isinstance(value, str) else value
+
+
+def groups_of(inventory: dict[str, t.Any]) -> dict[str, list[str]]:
+    """Return each group's hosts, groups below ``all`` included."""
+    every = {**inventory, **(inventory.get("all", {}).get("children") or {})}
+    return {name: list(group.get("hosts") or {}) for name, group in every.items() if name != "all"}
+
+
+def variables_of(inventory: dict[str, t.Any], host: str) -> dict[str, t.Any]:
+    facts = {"processor_nproc": 2, "memtotal_mb": 2048}
+    known = {"inventory_hostname": host, "groups": groups_of(inventory), "ansible_facts": facts}
+    return {**known, **inventory["all"]["vars"]}
+
+
+INVENTORIES = sorted(ROOT.glob("inventories/*/hosts.yml"))
+
+
+@pytest.mark.parametrize("path", INVENTORIES, ids=lambda path: path.parent.name)
+def test_inventory_is_accepted(path: Path) -> None:
+    inventory = yaml.safe_load(path.read_text(encoding="utf-8"))
+    groups = groups_of(inventory)
+    assert groups["apps"]
+    assert groups["proxies"]
+    for role in ROLES:
+        for name in groups["apps" if role == "gunicorn_app" else "proxies"]:
+            assert normalise(role, Host(variables_of(inventory, name), template))
+
+
+def test_single_host_serves_the_application_over_https() -> None:
+    inventory = yaml.safe_load(SINGLE_HOST.read_text(encoding="utf-8"))
+    [name] = groups_of(inventory)["proxies"]
+    host = Host(variables_of(inventory, name), template)
+    application, proxy, certificates = (normalise(role, host) for role in ROLES)
+    [site] = proxy["sites"]
+    assert f"server unix:{application['socket']};" in site["upstream"]["text"]
+    assert site["tls"]["source"] == "certbot"
+    assert certificates["certificates"] == [{"name": site["name"], "domains": site["domains"]}]
+    assert application["health_host"] == site["domains"][0]
+
+
+def test_single_host_has_twelve_lines_at_most() -> None:
+    text = SINGLE_HOST.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 12
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_readme_shows_this_inventory() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```ya?ml\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+    assert SINGLE_HOST.read_text(encoding="utf-8") in blocks
