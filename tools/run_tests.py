@@ -91,22 +91,23 @@ class Runner:
             if self.running:
                 self.conclude(*self.finished.get())
 
-    def end(self, process: subprocess.Popen[str]) -> bool:
+    def end(self, process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> bool:
         """End what still runs of a step, and say whether something did."""
         try:
-            os.killpg(process.pid, signal.SIGTERM)
+            os.killpg(process.pid, number)
         except ProcessLookupError:
             return False
         return True
 
     def stop(self) -> None:
+        # As Ctrl-C would have: Ansible, Molecule and pytest then remove their temporary files.
         for process in self.running.values():
-            self.end(process)
+            self.end(process, signal.SIGINT)
         for process in self.running.values():
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                self.end(process, signal.SIGKILL)
 
 
 def engine_runs() -> bool:
@@ -131,6 +132,7 @@ def main() -> int:
     # A report of an earlier run must not be taken for one of this run.
     shutil.rmtree(JUNIT, ignore_errors=True)
     JUNIT.mkdir(parents=True)
+    (ROOT / "build/pytest").mkdir(exist_ok=True)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupted)
 

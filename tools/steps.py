@@ -97,15 +97,20 @@ def lint() -> list[Step]:
     return [Step(f"lint-{name}", argv, count_tool) for name, argv in tools.items()]
 
 
+def pytest(name: str, report: Path) -> list[str]:
+    # Left alone, pytest keeps the folders of its last runs in /tmp.
+    return ["pytest", "-q", f"--junit-xml={report}", f"--basetemp={ROOT / 'build/pytest' / name}"]
+
+
 def pytest_step(name: str, folder: str, after: str | None = None) -> Step:
     report = JUNIT / f"{name}.xml"
-    return Step(name, ["pytest", "-q", f"--junit-xml={report}", folder], count_pytest(report), after)
+    return Step(name, [*pytest(name, report), folder], count_pytest(report), after)
 
 
 def example() -> list[Step]:
     report = JUNIT / "example.xml"
     return [
-        Step("example", ["tools/example.sh", "pytest", "-q", f"--junit-xml={report}"], count_pytest(report)),
+        Step("example", ["tools/example.sh", *pytest("example", report)], count_pytest(report)),
         Step("example-mypy", ["tools/example.sh", "mypy"], count_tool, after="example"),
     ]
 
