@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import gzip
 import hashlib
+import io
 import os
 import pathlib
 import tarfile
@@ -33,15 +34,19 @@ def pack(folder: str, exclude: t.Sequence[str], archive: str) -> str:
             member.uid = member.gid = member.mtime = 0
             member.uname = member.gname = ""
             member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-            digest.update(f"{member.name}\0{member.type!r}\0{member.mode}\0{member.linkname}\0".encode())
+            if member.islnk():
+                # That two files are one on this disk is no part of their contents.
+                member.type, member.linkname = tarfile.REGTYPE, ""
+            described = f"{member.name}\0{member.type!r}\0{member.mode}\0{member.linkname}\0"
+            # Names are bytes on Linux, and need not be UTF-8.
+            digest.update(os.fsencode(described))
             if not member.isfile():
                 tar.addfile(member)
                 continue
             content = path.read_bytes()
             member.size = len(content)
             digest.update(hashlib.sha256(content).digest())
-            with path.open("rb") as source:
-                tar.addfile(member, source)
+            tar.addfile(member, io.BytesIO(content))
     return digest.hexdigest()
 
 

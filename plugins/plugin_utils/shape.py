@@ -108,9 +108,8 @@ def _integer(option: Spec, value: t.Any, path: str, shown: t.Any) -> int:
 
 
 def _number(option: Spec, value: t.Any, path: str, shown: t.Any) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", value):
+    written = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", value)
+    if written or (isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 10**18):
         return float(value)
     raise Refused(path, shown, "a number")
 
