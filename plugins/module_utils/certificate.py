@@ -34,7 +34,8 @@ def read_certificate(path: str) -> Certificate:
     :raises ValueError: where there is none, naming the path
     """
     try:
-        with open(path, encoding="ascii", errors="strict") as stream:
+        # What stands around the certificates, a subject for instance, may be in any encoding.
+        with open(path, encoding="ascii", errors="replace") as stream:
             text = stream.read()
         begin = text.index("-----BEGIN CERTIFICATE-----")
         end = text.index("-----END CERTIFICATE-----") + len("-----END CERTIFICATE-----")
@@ -68,8 +69,10 @@ def problems_of(certificate: str, key: str, domains: t.Iterable[str], now: t.Opt
     problems = []
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
-    except (ssl.SSLError, OSError, ValueError):
-        problems.append("{0} is not the key of {1}".format(key, certificate))
+    except OSError as error:
+        problems.append(_mismatch(certificate, key, getattr(error, "reason", None) or ""))
+    except ValueError:
+        problems.append("{0} is encrypted, and nobody is there to tell nginx the password".format(key))
     if read.not_after <= (time.time() if now is None else now):
         when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(read.not_after))
         problems.append("{0} expired on {1}".format(certificate, when))
@@ -81,6 +84,15 @@ def problems_of(certificate: str, key: str, domains: t.Iterable[str], now: t.Opt
             )
         )
     return problems
+
+
+def _mismatch(certificate: str, key: str, reason: str) -> str:
+    """Say what OpenSSL means by ``reason``; a key of another type counts as one without a certificate."""
+    if reason.endswith("_MISMATCH") or reason == "NO_CERTIFICATE_ASSIGNED":
+        return "{0} is not the key of {1}".format(key, certificate)
+    if reason.endswith(("_TOO_SMALL", "_TOO_WEAK")):
+        return "{0} is too weak for OpenSSL: {1}".format(certificate, reason.lower().replace("_", " "))
+    return "{0} holds no private key in PEM form".format(key)
 
 
 def _no_password() -> str:

@@ -69,11 +69,12 @@ def refusal(normalised: Normalise) -> Refusal:
 def make_pair(tmp_path_factory: pytest.TempPathFactory) -> t.Callable[..., Path]:
     """Return a folder with fullchain.pem and privkey.pem for these names, made by openssl."""
 
-    def run(*names: str, days: int = 90, options: tuple[str, ...] = ()) -> Path:
+    def run(*names: str, days: int = 90, kind: str = "ec") -> Path:
         folder = tmp_path_factory.mktemp("pair")
         san = ["-addext", "subjectAltName=" + ",".join(f"DNS:{name}" for name in names)] if names else []
-        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "privkey.pem"]
-        command = ["openssl", "req", "-x509", *key, "-days", str(days), "-subj", "/CN=Test authority", *san, *options]
+        curve = ["-pkeyopt", "ec_paramgen_curve:prime256v1"] if kind == "ec" else []
+        key = ["-newkey", kind, *curve, "-nodes", "-keyout", "privkey.pem"]
+        command = ["openssl", "req", "-x509", *key, "-days", str(days), "-subj", "/CN=Test authority", *san]
         subprocess.run([*command, "-out", "fullchain.pem"], cwd=folder, check=True, capture_output=True)
         return folder
 
