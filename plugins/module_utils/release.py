@@ -176,16 +176,46 @@ def unpack_archive(archive: str, folder: str) -> None:
     """Unpack a tar archive that the controller made. Its members stay inside ``folder``."""
     os.makedirs(folder)
     with tarfile.open(archive) as tar:
+        links = {os.path.normpath(member.name): member.linkname for member in tar.getmembers() if member.issym()}
         for member in tar.getmembers():
-            target = os.path.normpath(os.path.join(folder, member.name))
-            link = os.path.normpath(os.path.join(os.path.dirname(target), member.linkname))
-            for path in [target] + ([link] if member.issym() or member.islnk() else []):
-                if path != folder and not path.startswith(folder + os.sep):
-                    raise BuildError("the source holds {0}, which leads out of it".format(member.name))
+            if not (member.isfile() or member.isdir() or member.issym()):
+                raise BuildError("the source holds {0}, which is no file, folder or symlink".format(member.name))
+            if any(os.path.normpath(member.name).startswith(link + "/") for link in links):
+                raise BuildError("the source holds {0}, which leads through a link".format(member.name))
+            if ".." in member.name.split("/") or _leads_out(member.name, links):
+                raise BuildError("the source holds {0}, which leads out of it".format(member.name))
         if hasattr(tarfile, "data_filter"):
             # What newer versions of Python do by themselves, and warn of until then.
             tar.extraction_filter = tarfile.data_filter
         tar.extractall(folder)
+
+
+def _leads_out(name: str, links: t.Mapping[str, str]) -> bool:
+    """Return whether ``name`` lies outside once the symlinks are followed, one through the other."""
+    place: t.List[str] = []
+    rest = name.split("/")[::-1]
+    followed = 0
+    if name.startswith("/"):
+        return True
+    while rest:
+        part = rest.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            if not place:
+                return True
+            place.pop()
+            continue
+        place.append(part)
+        link = links.get("/".join(place))
+        if link is not None:
+            followed += 1
+            # Linux gives up after 40 as well.
+            if link.startswith("/") or followed > 40:
+                return True
+            place.pop()
+            rest += link.split("/")[::-1]
+    return False
 
 
 def unpack_commit(repository: str, commit: str, folder: str) -> None:

@@ -1,0 +1,148 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TLS folders: nginx always finds a pair that it can open."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.asgi.deploy.plugins.module_utils import tls_folder
+from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of, read_certificate
+from ansible_collections.asgi.deploy.plugins.module_utils.tls_folder import TlsFolders
+
+MakePair = t.Callable[..., Path]
+
+DAY = 86400
+
+
+@pytest.fixture(autouse=True)
+def lineages(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand for /etc/letsencrypt/live."""
+    folder = tmp_path_factory.mktemp("live")
+    monkeypatch.setattr(tls_folder, "LINEAGES", str(folder))
+    return folder
+
+
+def pair(name: str = "notes", *domains: str, source: str = "certbot") -> dict[str, t.Any]:
+    return {"name": name, "domains": list(domains or ["notes.example.com"]), "source": source}
+
+
+def folders(root: Path, *pairs: dict[str, t.Any]) -> TlsFolders:
+    return TlsFolders(str(root), pairs)
+
+
+def served(tls: TlsFolders, name: str = "notes") -> tuple[str, str]:
+    return tls.current(name) + "/fullchain.pem", tls.current(name) + "/privkey.pem"
+
+
+@pytest.mark.parametrize("source", ["certbot", "self_signed"])
+def test_a_new_folder(tmp_path: Path, source: str) -> None:
+    wanted = pair(source=source)
+    tls = folders(tmp_path, wanted)
+    assert tls.absent() == tls.stale() == [wanted]
+    assert tls.ensure(tls.stale())
+    assert problems_of(*served(tls), wanted["domains"]) == []
+    assert os.readlink(tls.current("notes")) == "bootstrap"
+    marker = json.loads((tmp_path / "notes" / "site.json").read_text(encoding="utf-8"))
+    assert marker == {"domains": ["notes.example.com"], "source": source}
+    # The second time there is nothing to do.
+    assert tls.absent() == tls.stale() == []
+    assert not tls.ensure(tls.stale())
+
+
+def test_other_names_get_another_bootstrap_pair(tmp_path: Path) -> None:
+    tls = folders(tmp_path, pair("notes", "a.example.com", "b.example.com"))
+    tls.ensure(tls.stale())
+    less = folders(tmp_path, pair("notes", "a.example.com"))
+    assert less.absent() == []
+    assert less.stale()
+    assert less.ensure(less.stale())
+    assert read_certificate(served(less)[0]).names == {"a.example.com"}
+
+
+def test_a_bootstrap_pair_is_made_again_before_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls = folders(tmp_path, pair())
+    tls.ensure(tls.stale())
+    began = time.time()
+    monkeypatch.setattr(time, "time", lambda: began + 3619 * DAY)
+    assert tls.stale() == []
+    monkeypatch.setattr(time, "time", lambda: began + 3621 * DAY)
+    assert tls.stale() == [pair()]
+
+
+@pytest.mark.parametrize("part", ["fullchain.pem", "privkey.pem"])
+def test_a_damaged_bootstrap_pair_is_made_again(tmp_path: Path, part: str) -> None:
+    tls = folders(tmp_path, pair())
+    tls.ensure(tls.stale())
+    (tmp_path / "notes" / "bootstrap" / part).write_text("garbage", encoding="utf-8")
+    assert tls.ensure(tls.stale())
+    assert problems_of(*served(tls), ["notes.example.com"]) == []
+
+
+def test_a_certificate_of_certbot_stays(tmp_path: Path, make_pair: MakePair) -> None:
+    tls = folders(tmp_path, pair())
+    tls.ensure(tls.stale())
+    lineage = tmp_path / "lineage"
+    shutil.copytree(make_pair("notes.example.com"), lineage)
+    link = tmp_path / "notes" / "current"
+    link.unlink()
+    link.symlink_to(lineage)
+    assert tls.stale() == []
+    # Deleted by hand: nginx would not start any more.
+    shutil.rmtree(lineage)
+    assert tls.absent() == [pair()]
+    assert tls.ensure(tls.stale())
+    assert os.readlink(link) == "bootstrap"
+
+
+@pytest.mark.parametrize(
+    ("domain", "source", "found"),
+    [
+        ("notes.example.com", "certbot", True),
+        ("other.example.com", "certbot", False),
+        ("notes.example.com", "self_signed", False),
+    ],
+)
+def test_a_site_that_comes_back(
+    tmp_path: Path, make_pair: MakePair, lineages: Path, domain: str, source: str, found: bool
+) -> None:
+    shutil.copytree(make_pair(domain), lineages / "notes")
+    tls = folders(tmp_path, pair(source=source))
+    tls.ensure(tls.stale())
+    assert os.readlink(tls.current("notes")) == (str(lineages / "notes") if found else "bootstrap")
+
+
+def test_self_signed_goes_back_to_its_own_pair(tmp_path: Path, make_pair: MakePair) -> None:
+    tls = folders(tmp_path, pair(source="self_signed"))
+    tls.ensure(tls.stale())
+    link = tmp_path / "notes" / "current"
+    link.unlink()
+    link.symlink_to(make_pair("notes.example.com"))
+    assert tls.stale() == [pair(source="self_signed")]
+    assert tls.ensure(tls.stale())
+    assert os.readlink(link) == "bootstrap"
+
+
+def test_only_our_own_folders_are_removed(tmp_path: Path) -> None:
+    tls = folders(tmp_path, pair("one"), pair("two"))
+    tls.ensure(tls.stale())
+    (tmp_path / "by-hand").mkdir()
+    (tmp_path / "by-hand" / "fullchain.pem").touch()
+    (tmp_path / "a-file").touch()
+    assert not tls.remove_foreign()
+    less = folders(tmp_path, pair("two"))
+    assert less.remove_foreign()
+    assert sorted(os.listdir(tmp_path)) == ["a-file", "by-hand", "two"]
+    assert not less.remove_foreign()
+
+
+def test_no_folder_at_all(tmp_path: Path) -> None:
+    assert not folders(tmp_path / "absent").remove_foreign()
