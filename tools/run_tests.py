@@ -111,7 +111,9 @@ class Runner:
 
 
 def engine_runs() -> bool:
-    return bool(shutil.which("docker")) and subprocess.run(["docker", "info"], capture_output=True).returncode == 0
+    if not shutil.which("docker"):
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
 
 
 def clean_up(engine_ran: bool) -> None:

@@ -15,7 +15,8 @@ wanted=$(sha256sum "$lock" tools/venv.sh tools/dev_collections.py galaxy.yml; pr
 
 # The newest Python that can make a virtual environment; a version manager's stand-in may exist and not run.
 python= incapable=
-for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3}; do
+candidates=${PYTHON:-python3.13 python3.12 python3.11 python3}
+for candidate in $candidates; do
   suitable "$candidate" || continue
   if can_make_venv "$candidate"; then python=$candidate; break; fi
   incapable=${incapable:-$candidate}
@@ -29,7 +30,7 @@ if [ -z "$python" ] && [ -n "$incapable" ]; then
     >build/logs/venv-apt.log 2>&1 || { tail -n 20 build/logs/venv-apt.log >&2; fail "$package could not be installed"; }
   python=$incapable
 fi
-[ -n "$python" ] || fail "no suitable Python: 3.11, 3.12 or 3.13 is needed (found: $(python3 --version 2>&1 || :))"
+[ -n "$python" ] || fail "Python 3.11, 3.12 or 3.13 is needed (tried: $candidates)"
 
 printf '%s\n' "venv: installing the development tools with $("$python" --version) (a minute the first time)"
 mkdir -p build/logs
