@@ -9,6 +9,7 @@ import os
 import tempfile
 import typing as t
 
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
@@ -48,7 +49,8 @@ class ActionModule(ActionBase):
             },
             "keep": application["releases"],
         }
-        with tempfile.TemporaryDirectory(prefix="asgi-deploy-") as folder:
+        # Ansible removes this one also when the run is interrupted.
+        with tempfile.TemporaryDirectory(dir=C.DEFAULT_LOCAL_TMP) as folder:
             result.update(self._deploy(application["source"], arguments, folder, variables))
         # The module's arguments come back in the result, the environment's text hidden, the rest long.
         result.pop("invocation", None)
