@@ -88,10 +88,10 @@ def _words(output: str) -> str:
     )
     refused = re.findall(r"(?:requests|urllib3)\.exceptions\.\w+: (.*)", last_run)
     found = list(dict.fromkeys(details or refused[-1:]))
-    return "\n".join(found) or output.strip()[-1000:]
+    return "\n".join(found) or output.strip()[-1000:] or "certbot failed without a word"
 
 
-def challenge_problem(webroot: str, domain: str) -> t.Optional[str]:
+def challenge_problem(webroot: str, domain: str, port: int = 80) -> t.Optional[str]:
     """Return why the CA would not get an answer to its challenge for ``domain`` from this host, or None.
 
     Asked before an order is placed: the CA counts failures.
@@ -102,18 +102,18 @@ def challenge_problem(webroot: str, domain: str) -> t.Optional[str]:
     path = os.path.join(folder, token)
     with open(path, "w", encoding="ascii") as stream:
         stream.write(token)
-    connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/.well-known/acme-challenge/" + token, headers={"Host": domain})
         answer = connection.getresponse()
         body = answer.read(200).decode("ascii", "replace")
     except (OSError, http.client.HTTPException) as error:
-        return "port 80 of this host does not answer for {0}: {1}".format(domain, error)
+        return "port {0} of this host does not answer for {1}: {2}".format(port, domain, error)
     finally:
         connection.close()
         os.unlink(path)
     if answer.status == 200 and body == token:
         return None
-    return "port 80 of this host answers {0} to a challenge for {1}: no site serves it from {2}".format(
-        answer.status, domain, webroot
+    return "port {0} of this host answers {1} to a challenge for {2}: no site serves it from {3}".format(
+        port, answer.status, domain, webroot
     )

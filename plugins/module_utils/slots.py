@@ -129,7 +129,8 @@ class Slots:
         self._write(slot, release)
         began = "@{0:.6f}".format(time.time())
         code, _output, errors = self._run(["systemctl", "start", *self._units(slot)])
-        problem = None if code == 0 else errors.strip().splitlines()[0]
+        words = errors.strip() or "systemctl could not start " + self._units(slot)[0]
+        problem = None if code == 0 else words.splitlines()[0]
         problem = problem or health.wait(self.socket(slot))
         if problem:
             log = self._run(
