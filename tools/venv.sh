@@ -13,6 +13,12 @@ can_make_venv() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 wanted=$(sha256sum "$lock" tools/venv.sh tools/dev_collections.py galaxy.yml; printf '%s\n' "$root")
 [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || exit 0
 
+# Two at once would each remove what the other installs: the second waits, and finds it done.
+mkdir -p .ansible
+exec 9>.ansible/venv.lock
+flock 9
+[ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || exit 0
+
 # The newest Python that can make a virtual environment; a version manager's stand-in may exist and not run.
 python= incapable=
 candidates=${PYTHON:-python3.13 python3.12 python3.11 python3}
