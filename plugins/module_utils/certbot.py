@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import secrets
@@ -83,12 +84,16 @@ def _words(output: str) -> str:
     """Return the CA's own words: certbot's error message hides them on Debian 12, its log does not."""
     log = read_text(LOG) or ""
     last_run = log[log.rfind("certbot version:") :]
-    details = re.findall(r'"detail": "((?:[^"\\]|\\.)*)"', last_run) + re.findall(
-        r"^\s*Detail: (.*)$", output, re.MULTILINE
-    )
-    refused = re.findall(r"(?:requests|urllib3)\.exceptions\.\w+: (.*)", last_run)
-    found = list(dict.fromkeys(details or refused[-1:]))
-    return "\n".join(found) or output.strip()[-1000:] or "certbot failed without a word"
+    details = [json.loads(detail) for detail in re.findall(r'"detail": ("(?:[^"\\]|\\.)*")', last_run)]
+    details += re.findall(r"^\s*Detail: (.*)$", output, re.MULTILINE)
+    if details:
+        return "the CA refused: " + "; ".join(dict.fromkeys(details))
+    # What urllib3 says of a connection ends with the reason, after the address of a Python object.
+    unreachable = re.findall(r"(?:requests|urllib3)\.exceptions\.\w+: .*", last_run)
+    if unreachable:
+        reasons = re.findall(r"\[Errno -?\d+\] [^'\")]+|certificate verify failed: [^(\"]+|timed out", unreachable[-1])
+        return "the CA could not be reached: " + (reasons[-1].strip() if reasons else "see " + LOG)
+    return output.strip()[-1000:] or "certbot failed without a word"
 
 
 def challenge_problem(webroot: str, domain: str, port: int = 80) -> t.Optional[str]:

@@ -100,7 +100,7 @@ class Slots:
 
     def release_of(self, slot: t.Optional[str]) -> t.Optional[str]:
         """Return the name of the release that ``slot`` runs."""
-        target = target_of(os.path.join(self.root, "slots", slot, "release")) if slot else None
+        target = target_of(self._release_link(slot)) if slot else None
         return os.path.basename(target) if target else None
 
     def used_releases(self) -> t.Set[str]:
@@ -145,6 +145,8 @@ class Slots:
             )[1]
             self._systemctl("stop", slot)
             self._systemctl("reset-failed", slot)
+            # The release may go, and a link to nothing would puzzle whoever looks.
+            os.unlink(self._release_link(slot))
             raise SlotError("{0}\nThe application's last log lines:\n{1}".format(problem, log.strip() or "(none)"))
 
     def switch(self, slot: str, health: Health) -> None:
@@ -176,8 +178,11 @@ class Slots:
             if read_text(path) != text:
                 write_file(path, text)
         write_file(self._environment_file(slot), self.environment, mode=0o600)
-        flip(os.path.join(folder, "release"), os.path.join("../../releases", release))
+        flip(self._release_link(slot), os.path.join("../../releases", release))
         self._run(["systemctl", "daemon-reload"])
+
+    def _release_link(self, slot: str) -> str:
+        return os.path.join(self.root, "slots", slot, "release")
 
     def _environment_file(self, slot: str) -> str:
         return os.path.join(self.root, "slots", slot, "environment")

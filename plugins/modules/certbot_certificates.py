@@ -117,9 +117,9 @@ def keep_files(module: AnsibleModule) -> bool:
     return bool(stale)
 
 
-def order(module: AnsibleModule, due: t.Sequence[Lineage]) -> t.List[str]:
-    """Order what is due. Returns the complaints; one name's failure does not keep the others waiting."""
-    complaints = []
+def order(module: AnsibleModule, due: t.Sequence[Lineage]) -> t.Tuple[t.List[str], t.List[str]]:
+    """Order what is due. Returns the names that came, and the complaints: one failure keeps no other waiting."""
+    ordered, complaints = [], []
     for lineage in due:
         problems = [challenge_problem(module.params["webroot"], domain) for domain in lineage.domains]
         problem = "; ".join(filter(None, problems))
@@ -128,8 +128,10 @@ def order(module: AnsibleModule, due: t.Sequence[Lineage]) -> t.List[str]:
             continue
         problem = lineage.order(module.run_command, module.params) or ""
         if problem:
-            complaints.append("{0}: {1} refused: {2}".format(lineage.name, module.params["server"], problem))
-    return complaints
+            complaints.append("{0}, from {1}: {2}".format(lineage.name, module.params["server"], problem))
+        else:
+            ordered.append(lineage.name)
+    return ordered, complaints
 
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
@@ -153,12 +155,12 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     if module.check_mode:
         result["changed"] = changed or bool(due)
         return result
-    complaints = order(module, due)
+    result["ordered"], complaints = order(module, due)
     code, output, errors = module.run_command([params["command"]])
     result["deployed"] = output.splitlines()
     if code:
         complaints += errors.splitlines()
-    result["changed"] = changed or bool(due) or bool(result["deployed"])
+    result["changed"] = changed or bool(result["ordered"]) or bool(result["deployed"])
     if complaints:
         module.fail_json(msg="\n".join(complaints), **result)
     return result

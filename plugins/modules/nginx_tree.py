@@ -115,7 +115,8 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     webroot = module.params["webroot"]
 
     if module.check_mode:
-        transaction.check()
+        if differs:
+            transaction.check()
         result["changed"] = pending or bool(transaction.tls.stale()) or not os.path.isdir(webroot)
         return result
 

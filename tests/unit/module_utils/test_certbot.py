@@ -135,6 +135,18 @@ def test_order_with_everything(have: Fixture, fake_run: Fixture) -> None:
     assert run.environments == [{"REQUESTS_CA_BUNDLE": "/etc/ca.pem"}]
 
 
+REFUSED_CONNECTION = (
+    "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='localhost', port=14000): Max retries exceeded with "
+    "url: /dir (Caused by NewConnectionError('<urllib3.connection.HTTPSConnection object at 0x7f>: Failed to establish "
+    "a new connection: [Errno 111] Connection refused'))"
+)
+UNTRUSTED = (
+    "requests.exceptions.SSLError: HTTPSConnectionPool(host='localhost', port=14000): Max retries exceeded with url: /dir "
+    "(Caused by SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable "
+    "to get local issuer certificate (_ssl.c:992)')))"
+)
+
+
 def log(*lines: str) -> str:
     return "\n".join([
         "2026-11-20 10:00:00,000:DEBUG:certbot._internal.main:certbot version: 2.1.0",
@@ -148,12 +160,13 @@ def log(*lines: str) -> str:
     ("written", "output", "words"),
     [
         (log('  "detail": "Fetching http://notes.example.com/: refused",'), "AttributeError: can't set attribute",
-         "Fetching http://notes.example.com/: refused"),
-        (log('"detail": "one"', '"detail": "two"', '"detail": "one"'), "", "one\ntwo"),
-        (log('"detail": "a \\"quoted\\" name"'), "", 'a \\"quoted\\" name'),
-        (log(), "  Domain: a\n  Detail: 1.2.3.4: no answer\n", "1.2.3.4: no answer"),
-        (log("requests.exceptions.ConnectionError: first", "requests.exceptions.SSLError: last"), "An unexpected error",
-         "last"),
+         "the CA refused: Fetching http://notes.example.com/: refused"),
+        (log('"detail": "one"', '"detail": "two"', '"detail": "one"'), "", "the CA refused: one; two"),
+        (log('"detail": "a \\"quoted\\" name"'), "", 'the CA refused: a "quoted" name'),
+        (log(), "  Domain: a\n  Detail: 1.2.3.4: no answer\n", "the CA refused: 1.2.3.4: no answer"),
+        (log("requests.exceptions.ConnectionError: [Errno 1] first", REFUSED_CONNECTION), "An unexpected error",
+         "the CA could not be reached: [Errno 111] Connection refused"),
+        (log(UNTRUSTED), "", "the CA could not be reached: certificate verify failed: unable to get local issuer certificate"),
         (log(), "x" * 2000 + " the end\n", "x" * 992 + " the end"),
         (None, "no log at all\n", "no log at all"),
         (None, "", ""),
