@@ -84,7 +84,7 @@ def _words(output: str) -> str:
     """Return the CA's own words: certbot's error message hides them on Debian 12, its log does not."""
     log = read_text(LOG) or ""
     last_run = log[log.rfind("certbot version:") :]
-    details = [json.loads(detail) for detail in re.findall(r'"detail": ("(?:[^"\\]|\\.)*")', last_run)]
+    details = [_unquoted(detail) for detail in re.findall(r'"detail": "((?:[^"\\]|\\.)*)"', last_run)]
     details += re.findall(r"^\s*Detail: (.*)$", output, re.MULTILINE)
     if details:
         return "the CA refused: " + "; ".join(dict.fromkeys(details))
@@ -94,6 +94,14 @@ def _words(output: str) -> str:
         reasons = re.findall(r"\[Errno -?\d+\] [^'\")]+|certificate verify failed: [^(\"]+|timed out", unreachable[-1])
         return "the CA could not be reached: " + (reasons[-1].strip() if reasons else "see " + LOG)
     return output.strip()[-1000:] or "certbot failed without a word"
+
+
+def _unquoted(text: str) -> str:
+    try:
+        return str(json.loads('"' + text + '"'))
+    except ValueError:
+        # certbot's log may have escaped it once more; better so than not at all.
+        return text
 
 
 def challenge_problem(webroot: str, domain: str, port: int = 80) -> t.Optional[str]:

@@ -192,6 +192,8 @@ def deploy(params: t.Mapping[str, t.Any], releases: Releases, slots: Slots, chec
 
 
 def main() -> None:
+    # A hardened host's root may have 077: nginx and the application could not enter the folders made here.
+    os.umask(0o022)
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},

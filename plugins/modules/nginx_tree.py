@@ -147,6 +147,8 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
 
 
 def main() -> None:
+    # A hardened host's root may have 077: nginx and the application could not enter the folders made here.
+    os.umask(0o022)
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "dict", "required": True},

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import pathlib
 import typing as t
 from collections.abc import Mapping
@@ -13,11 +14,16 @@ import yaml
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.application import normalise_application
 from ansible_collections.asgi.deploy.plugins.plugin_utils.certificates import normalise_certificates
+from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import HIDDEN, Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.shape import conform, plain
 from ansible_collections.asgi.deploy.plugins.plugin_utils.sites import normalise_proxy
 from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+
+
+#: How much alike (0 to 1) two names are when one is taken for a slip of the other: a letter or two.
+_MISSPELT = 0.92
 
 
 class Host:
@@ -39,7 +45,16 @@ class Host:
     def values(self, role: str) -> dict[str, t.Any]:
         """Return the variables of ``role``, held against its argument spec and complete."""
         options = options_of(role)
+        self._refuse_misspelt(role, options)
         return conform(options, {name: self.get(name) for name in options})
+
+    def _refuse_misspelt(self, role: str, options: Mapping[str, t.Any]) -> None:
+        """Refuse a variable that is nearly one of the role's: it would be ignored in silence."""
+        for name in self._variables:
+            if str(name).startswith(f"{role}_") and name not in options:
+                close = difflib.get_close_matches(str(name), list(options), n=1, cutoff=_MISSPELT)
+                if close:
+                    raise Refused(str(name), HIDDEN, f"{close[0]}; a variable of your own needs a less similar name")
 
     def fact(self, name: str) -> t.Any:
         return (self.get("ansible_facts") or {}).get(name)

@@ -74,7 +74,7 @@ def _site(
         "slug": slug,
         "path": path,
         "domains": _domains(site["domains"], f"{path}.domains"),
-        "upstream": _upstream(site, path, slug, apps_here),
+        "upstream": _upstream(site, path, slug, apps_here, application),
         "tls": tls,
         "headers": security_headers(
             site["headers"], tls["hsts_max_age"] if tls["source"] != "none" else None, f"{path}.headers"
@@ -104,7 +104,9 @@ def _domains(domains: list[str], path: str) -> list[str]:
     return names
 
 
-def _upstream(site: t.Mapping[str, t.Any], path: str, slug: str, apps_here: bool | None) -> dict[str, str]:
+def _upstream(
+    site: t.Mapping[str, t.Any], path: str, slug: str, apps_here: bool | None, application: Application | None
+) -> dict[str, str]:
     app, upstream = site["app"], site["upstream"]
     if (app is None) == (upstream is None):
         raise Refused(path, [key for key in ("app", "upstream") if site[key] is not None], "one of app and upstream")
@@ -121,6 +123,9 @@ def _upstream(site: t.Mapping[str, t.Any], path: str, slug: str, apps_here: bool
         raise Refused(
             f"{path}.app", app, "an application on this very host (it is not in the group apps), or an upstream"
         )
+    if application is not None and app != application.name:
+        # nginx would load, and answer every request with 502.
+        raise Refused(f"{path}.app", app, f"{application.name}, the gunicorn_app_name of this host, or an upstream")
     server = {"name": name, "servers": [f"unix:{app_socket(app)}"]}
     return {"name": name, "text": render_upstream(normalise_upstream(server, f"{path}.app"))}
 

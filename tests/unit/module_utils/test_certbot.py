@@ -141,9 +141,9 @@ REFUSED_CONNECTION = (
     "a new connection: [Errno 111] Connection refused'))"
 )
 UNTRUSTED = (
-    "requests.exceptions.SSLError: HTTPSConnectionPool(host='localhost', port=14000): Max retries exceeded with url: /dir "
-    "(Caused by SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable "
-    "to get local issuer certificate (_ssl.c:992)')))"
+    "requests.exceptions.SSLError: HTTPSConnectionPool(host='localhost', port=14000): Max retries exceeded with url: "
+    "/dir (Caused by SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
+    "unable to get local issuer certificate (_ssl.c:992)')))"
 )
 
 
@@ -166,7 +166,8 @@ def log(*lines: str) -> str:
         (log(), "  Domain: a\n  Detail: 1.2.3.4: no answer\n", "the CA refused: 1.2.3.4: no answer"),
         (log("requests.exceptions.ConnectionError: [Errno 1] first", REFUSED_CONNECTION), "An unexpected error",
          "the CA could not be reached: [Errno 111] Connection refused"),
-        (log(UNTRUSTED), "", "the CA could not be reached: certificate verify failed: unable to get local issuer certificate"),
+        (log(UNTRUSTED), "",
+         "the CA could not be reached: certificate verify failed: unable to get local issuer certificate"),
         (log(), "x" * 2000 + " the end\n", "x" * 992 + " the end"),
         (None, "no log at all\n", "no log at all"),
         (None, "", ""),

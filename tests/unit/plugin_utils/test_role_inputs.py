@@ -97,3 +97,24 @@ def test_an_application_elsewhere_is_not_held_against_the_proxy(least: dict[str,
         nginx_proxy_sites=[{**site, "timeouts": {"read": "10m"}}],
     )
     assert normalise("nginx_proxy", web)["sites"][0]["timeouts"]["read"] == "10m"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("gunicorn_app_worker", "gunicorn_app_workers"),
+        ("gunicorn_app_healt_path", "gunicorn_app_health_path"),
+        ("gunicorn_app_requirement", "gunicorn_app_requirements"),
+    ],
+)
+def test_a_misspelt_variable_is_refused(name: str, meant: str) -> None:
+    web, _asked = host(**{name: "s3cret"})
+    with pytest.raises(ValueError, match=rf"^{name}: \(hidden\) is refused; accepted: {meant};") as caught:
+        web.values("gunicorn_app")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_variable_of_the_users_own_is_not() -> None:
+    web, _asked = host(gunicorn_app_secret_key="x", gunicorn_app_database="y", gunicorn_apps="z", certbot_token="")
+    with pytest.raises(ValueError, match=r"^gunicorn_app_name: null"):
+        web.values("gunicorn_app")

@@ -133,10 +133,17 @@ def test_read_timeout_below_the_application(normalised: Normalise, least: dict[s
     assert structure["sites"][0]["timeouts"]["read"] == "89999ms"
 
 
-def test_the_chain_is_that_of_the_own_application_only(normalised: Normalise, least: dict[str, t.Any]) -> None:
-    sites = [{**SITE, "app": "other", "timeouts": {"read": "10m"}}]
-    structure = normalised("nginx_proxy", **least["gunicorn_app"], nginx_proxy_sites=sites)
+def test_the_chain_is_that_of_an_application_only(normalised: Normalise, least: dict[str, t.Any]) -> None:
+    upstream = {"servers": ["10.0.0.1:80"]}
+    site = {"name": "notes", "domains": ["a.example.com"], "upstream": upstream, "timeouts": {"read": "10m"}}
+    structure = normalised("nginx_proxy", **least["gunicorn_app"], nginx_proxy_sites=[site])
     assert structure["sites"][0]["timeouts"]["read"] == "10m"
+
+
+def test_an_application_that_is_not_here(normalised: Normalise, least: dict[str, t.Any]) -> None:
+    sites = [{**SITE, "app": "other"}]
+    with pytest.raises(ValueError, match=r'^nginx_proxy_sites\[0\]\.app: "other" is refused; accepted: notes,'):
+        normalised("nginx_proxy", **least["gunicorn_app"], nginx_proxy_sites=sites)
 
 
 def test_host_variables(normalised: Normalise) -> None:
