@@ -138,7 +138,7 @@ class Slots:
                     "journalctl",
                     "--unit=" + self._units(slot)[0],
                     "--since=" + began,
-                    "--lines=40",
+                    "--lines=120",
                     "--no-pager",
                     "--output=cat",
                 ]
