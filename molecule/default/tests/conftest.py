@@ -18,15 +18,15 @@ sys.path[:0] = [str(ROOT / "molecule/shared/verify"), str(ROOT / "tools")]
 from machine import TRUST, Machine
 from playbook import Playbook, scenario
 
-#: Restarts the hosts, and with them Pebble, which then has another root and knows no account.
-LAST = "test_reboot.py"
+#: These restart Pebble, which then has another root and knows no account: no renewal works any more.
+LAST = ("test_certificate_rescue.py", "test_reboot.py")
 
 NAMES = [platform["name"] for platform in scenario()["platforms"]]
 _MACHINES = {name: Machine(name) for name in NAMES}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name == LAST)
+    items.sort(key=lambda item: LAST.index(item.path.name) if item.path.name in LAST else -1)
 
 
 @pytest.fixture(scope="session", autouse=True)
