@@ -71,12 +71,13 @@ class ActionModule(ActionBase):
         if not result.get("needs_archive"):
             return result
         # Sent only when a release has to be built from it.
-        remote = self._connection._shell.join_path(self._make_tmp_path(), "source.tar.gz")
-        self._transfer_file(archive, remote)
+        remote = self._make_tmp_path()
         try:
-            return self._call({**arguments, "source": described, "archive": remote}, variables)
+            archived = self._connection._shell.join_path(remote, "source.tar.gz")
+            self._transfer_file(archive, archived)
+            return self._call({**arguments, "source": described, "archive": archived}, variables)
         finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
+            self._remove_tmp_path(remote, force=True)
 
     def _call(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         result = self._execute_module("asgi.deploy.gunicorn_release", arguments, task_vars=variables)

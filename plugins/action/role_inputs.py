@@ -10,13 +10,12 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import provided_pairs
+from ansible_collections.asgi.deploy.plugins.plugin_utils.host_questions import host_questions
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
 
 
 class ActionModule(ActionBase):
     _VALID_ARGS = frozenset(("role",))
-    _requires_connection = False
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
@@ -26,9 +25,9 @@ class ActionModule(ActionBase):
             structure = normalise(role, Host(variables, self._templar.template))
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
-        pairs = provided_pairs(structure) if role == "nginx_proxy" else []
-        if pairs:
-            result.update(self._execute_module("asgi.deploy.role_inputs", {"pairs": pairs}, task_vars=variables))
+        questions = host_questions(role, structure)
+        if questions:
+            result.update(self._execute_module("asgi.deploy.role_inputs", questions, task_vars=variables))
             result.pop("invocation", None)
         result["changed"] = False
         return result

@@ -10,6 +10,10 @@ import tempfile
 import typing as t
 
 
+#: Locks of this collection. Not /run/lock: whoever can read a file there can hold its lock, and the applications can.
+LOCKS = "/run/asgi-deploy"
+
+
 def sync_folder(folder: str) -> None:
     """Make the names in ``folder`` durable: a rename alone may be lost with the power."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

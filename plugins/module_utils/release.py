@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tarfile
@@ -20,6 +21,13 @@ from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_tex
 
 #: What the slots start, so a release without it cannot serve.
 _SERVERS = ("gunicorn", "uvicorn", "uvicorn_worker")
+
+
+#: What a finished release has; the record is written last.
+_PARTS = ("release.json", "app", "venv/bin/gunicorn")
+
+
+_NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 
 
 class BuildError(Exception):
@@ -51,23 +59,29 @@ class Releases:
         return next((name for name in reversed(self.finished()) if name.endswith("-" + identity)), None)
 
     def finished(self) -> t.List[str]:
-        """Return the names of the releases that were built to their end, oldest first."""
+        """Return the names of the releases that were built to their end and are still whole, oldest first."""
         names = sorted(os.listdir(self.folder)) if os.path.isdir(self.folder) else []
-        return [name for name in names if os.path.exists(os.path.join(self.folder, name, "release.json"))]
+        return [name for name in names if all(os.path.exists(os.path.join(self.folder, name, part)) for part in _PARTS)]
 
     def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
     def build(
-        self, identity: str, source: t.Mapping[str, str], unpack: t.Callable[[str], None], requirements: str
+        self,
+        identity: str,
+        source: t.Mapping[str, str],
+        unpack: t.Callable[[str], None],
+        requirements: str,
+        used: t.Collection[str],
     ) -> str:
         """Build a release and return its name. What an interrupted build left is removed first.
 
         :param unpack: puts the source into the folder that it is given
         :param requirements: the locked requirements file, relative to the source
+        :param used: releases that a slot runs: they stay, even if somebody has damaged them
         :raises BuildError: and nothing of the release is left
         """
-        self._remove_unfinished()
+        self._remove_unfinished(used)
         name = time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime()) + identity
         user = pwd.getpwnam(self.name)
         self._make_folders(user)
@@ -104,10 +118,12 @@ class Releases:
             if name not in used:
                 self.remove(name)
 
-    def _remove_unfinished(self) -> None:
+    def _remove_unfinished(self, used: t.Collection[str]) -> None:
         if os.path.isdir(self.folder):
-            for name in set(os.listdir(self.folder)) - set(self.finished()):
-                self.remove(name)
+            for name in set(os.listdir(self.folder)) - set(self.finished()) - set(used):
+                # What has no name of ours is not ours to remove.
+                if _NAME.fullmatch(name):
+                    self.remove(name)
 
     def _make_folders(self, user: t.Any) -> None:
         root = os.path.dirname(self.folder)

@@ -18,6 +18,8 @@ SLOTS = ("blue", "green")
 #: Seconds between the flip and the end of the old slot: for a connection that nginx was just opening.
 _SETTLE = 0.5
 
+_FINAL = (400, 401, 403, 404, 405, 410)
+
 Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
 
@@ -45,18 +47,22 @@ class Health(t.NamedTuple):
 
     def ask(self, address: str) -> t.Optional[str]:
         """Return why the socket at ``address`` is not healthy, or None."""
+        return self._ask(address)[1]
+
+    def _ask(self, address: str) -> t.Tuple[int, t.Optional[str]]:
+        """Return the status, 0 without one, and why it is not healthy, or None."""
         connection = UnixConnection(address, timeout=min(5, self.timeout))
         try:
             connection.request("GET", self.path, headers={"Host": self.host, "X-Forwarded-Proto": "https"})
             answer = connection.getresponse()
             body = answer.read(200)
         except (OSError, http.client.HTTPException) as error:
-            return "GET {0} had no answer: {1}".format(self.path, error)
+            return 0, "GET {0} had no answer: {1}".format(self.path, error)
         finally:
             connection.close()
         if answer.status == 200:
-            return None
-        return "GET {0} answered {1} instead of 200: {2}".format(
+            return 200, None
+        return answer.status, "GET {0} answered {1} instead of 200: {2}".format(
             self.path, answer.status, body.decode("utf-8", "replace").strip()
         )
 
@@ -64,10 +70,19 @@ class Health(t.NamedTuple):
         """Ask until it is healthy, or until the time is over."""
         deadline = time.monotonic() + self.timeout
         while True:
-            problem = self.ask(address)
-            if problem is None or time.monotonic() > deadline:
+            status, problem = self._ask(address)
+            # A worker has started when this is asked: a path that is wrong, or closed to us, stays so.
+            if problem is None or time.monotonic() > deadline or status in _FINAL:
                 return problem
             time.sleep(0.2)
+
+
+class UnitState(t.NamedTuple):
+    """Of a unit of systemd: does it run, does it start at boot, has it failed."""
+
+    active: bool
+    enabled: bool
+    failed: bool
 
 
 class Slots:
@@ -96,7 +111,12 @@ class Slots:
         return slot if slot in SLOTS else None
 
     def idle(self) -> str:
-        return SLOTS[1] if self.live() == SLOTS[0] else SLOTS[0]
+        """Return the slot that the next release is proven in."""
+        live = self.live()
+        if live is None:
+            # Before the first release, or the link was lost: then the slot that runs may still be of use.
+            return next((slot for slot in SLOTS if not self.is_active(slot)), SLOTS[0])
+        return SLOTS[1 - SLOTS.index(live)]
 
     def release_of(self, slot: t.Optional[str]) -> t.Optional[str]:
         """Return the name of the release that ``slot`` runs."""
@@ -120,7 +140,26 @@ class Slots:
         )
 
     def is_active(self, slot: str) -> bool:
-        return all(self._run(["systemctl", "is-active", "--quiet", unit])[0] == 0 for unit in self._units(slot))
+        return all(state.active for state in self._states(slot))
+
+    def repairs(self, live: str) -> t.List[t.Callable[[], None]]:
+        """Return what has to be done so that ``live``, and nothing else, serves now and after a reboot.
+
+        Empty as a rule. Not after a run that was killed between two of its steps, or after somebody's hand.
+        """
+        other = SLOTS[1 - SLOTS.index(live)]
+        wanted_link = os.path.join("releases", self.release_of(live) or "")
+        due: t.List[t.Callable[[], None]] = []
+        if not all(state.enabled for state in self._states(live)):
+            due.append(lambda: self._systemctl("enable", live))
+        if any(state.active or state.enabled or state.failed for state in self._states(other)):
+            due.append(lambda: self._retire(other))
+        if target_of(os.path.join(self.root, "current")) != wanted_link:
+            due.append(lambda: flip(os.path.join(self.root, "current"), wanted_link))
+        for path in map(self._environment_file, SLOTS):
+            if os.path.exists(path) and not _is_secret(path):
+                due.append(lambda path=path: _make_secret(path))  # type: ignore[misc]
+        return due
 
     def start(self, slot: str, release: str, health: Health) -> None:
         """Start ``release`` in ``slot`` and prove it. :raises SlotError: and the slot is stopped again"""
@@ -163,13 +202,20 @@ class Slots:
             self._systemctl("disable", slot)
             self._systemctl("stop", slot)
             raise SlotError("After the switch: " + problem)
-        flip(os.path.join(self.root, "current"), os.path.join("releases", self.release_of(slot) or ""))
 
-    def retire(self, slot: str) -> None:
+    def _retire(self, slot: str) -> None:
         """Let ``slot`` drain and end, without waiting for it."""
         time.sleep(_SETTLE)
         self._systemctl("disable", slot)
         self._run(["systemctl", "stop", "--no-block", *self._units(slot)])
+        # One that had failed would be listed, and alarm somebody, for ever.
+        self._systemctl("reset-failed", slot)
+
+    def _states(self, slot: str) -> t.List["UnitState"]:
+        command = ["systemctl", "show", "--property=ActiveState,UnitFileState", *self._units(slot)]
+        blocks = self._run(command)[1].strip().split("\n\n")
+        words = ("ActiveState=active", "UnitFileState=enabled", "ActiveState=failed")
+        return [UnitState(*(word in block for word in words)) for block in blocks]
 
     def _write(self, slot: str, release: str) -> None:
         folder = os.path.join(self.root, "slots", slot)
@@ -193,3 +239,13 @@ class Slots:
     def _systemctl(self, verb: str, slot: str) -> None:
         # A unit that is not there yet has nothing to stop or reset; what matters shows in start().
         self._run(["systemctl", "--quiet", verb, *self._units(slot)])
+
+
+def _is_secret(path: str) -> bool:
+    found = os.stat(path)
+    return found.st_uid == 0 and found.st_mode & 0o077 == 0
+
+
+def _make_secret(path: str) -> None:
+    os.chown(path, 0, 0)
+    os.chmod(path, 0o600)

@@ -111,7 +111,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, diff_of
 from ansible_collections.asgi.deploy.plugins.module_utils.release import (
     BuildError,
     Releases,
@@ -124,21 +124,25 @@ from ansible_collections.asgi.deploy.plugins.module_utils.slots import Health, S
 @contextlib.contextmanager
 def locked(module: AnsibleModule) -> t.Iterator[None]:
     """Hold the application's lock, or fail and say who holds it. It goes with the process, however that ends."""
-    path = "/run/lock/asgi-deploy-{0}.lock".format(module.params["name"])
-    with open(path, "a+", encoding="utf-8") as stream:
+    os.makedirs(LOCKS, mode=0o700, exist_ok=True)
+    with open(os.path.join(LOCKS, module.params["name"]), "a+", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             stream.seek(0)
+            holder = stream.read().strip() or "unknown"
             module.fail_json(
                 msg="Another deployment of {0} is running on this host: process {1}".format(
-                    module.params["name"], stream.read().strip() or "unknown"
+                    module.params["name"], holder
                 )
             )
         stream.truncate(0)
         stream.write(str(os.getpid()))
         stream.flush()
-        yield
+        try:
+            yield
+        finally:
+            stream.truncate(0)
 
 
 def unpacker(params: t.Mapping[str, t.Any]) -> t.Callable[[str], None]:
@@ -147,13 +151,23 @@ def unpacker(params: t.Mapping[str, t.Any]) -> t.Callable[[str], None]:
     return lambda folder: unpack_commit(params["repository"], params["source"]["digest"], folder)
 
 
+def what_serves(slots: Slots, live: t.Optional[str]) -> str:
+    if live is None:
+        return "There is no release before it: the application is not served."
+    verb = "serves on" if slots.is_active(live) else "does not serve either"
+    return "The release before it, {0}, {1}.".format(slots.release_of(live), verb)
+
+
 def deploy(params: t.Mapping[str, t.Any], releases: Releases, slots: Slots, check_mode: bool) -> t.Dict[str, t.Any]:
     health = Health(**params["health"])
     identity = releases.identify(params["source"], params["requirements"])
     release, live = releases.find(identity), slots.live()
 
     if slots.is_as_wanted(live, release) and slots.is_active(live) and health.ask(slots.current) is None:
-        return {"changed": False, "release": release, "slot": live, "diff": []}
+        due = slots.repairs(live)
+        for repair in [] if check_mode else due:
+            repair()
+        return {"changed": bool(due), "release": release, "slot": live, "diff": []}
 
     slot = slots.idle()
     diff = diff_of(slots.on_disk(live) if live else {}, slots.files[live or slot])
@@ -168,25 +182,18 @@ def deploy(params: t.Mapping[str, t.Any], releases: Releases, slots: Slots, chec
 
     built = release is None
     if built:
-        release = releases.build(identity, params["source"], unpacker(params), params["requirements"])
+        release = releases.build(
+            identity, params["source"], unpacker(params), params["requirements"], slots.used_releases()
+        )
     try:
         slots.start(slot, release, health)
         slots.switch(slot, health)
     except SlotError as error:
         if built:
             releases.remove(release)
-        raise SlotError(
-            "{0}\n{1}".format(
-                error,
-                (
-                    "The release before it, {0}, serves on.".format(slots.release_of(live))
-                    if live
-                    else "There is no release before it: the application is not served."
-                ),
-            )
-        ) from error
-    if live:
-        slots.retire(live)
+        raise SlotError("{0}\n{1}".format(error, what_serves(slots, live))) from error
+    for repair in slots.repairs(slot):
+        repair()
     releases.prune(params["keep"], slots.used_releases())
     return {"changed": True, "release": release, "slot": slot, "diff": diff}
 

@@ -14,7 +14,8 @@ description:
   - Holds the variables of a role of this collection against its argument spec and against each other, on the
     controller. The first that does not fit fails the task with one line, which names the variable with its place,
     the value, and what would be accepted.
-  - Certificates that the user puts on the host (C(tls.source=files)) are read there. Nothing is ever changed.
+  - What only the host can tell is asked there: whether the files and groups exist that the variables name, and
+    whether a certificate of the user's (C(tls.source=files)) fits its site. Nothing is ever changed.
 author:
   - The asgi.deploy authors (@asgi)
 options:
@@ -45,6 +46,62 @@ options:
         type: list
         elements: str
         required: true
+  files:
+    description: Files that have to be on the host. Filled by the action plugin.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Place in the inventory, for the message.
+        type: str
+        required: true
+      value:
+        description: Absolute path.
+        type: str
+        required: true
+  groups:
+    description: Groups that have to be on the host. Filled by the action plugin.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Place in the inventory, for the message.
+        type: str
+        required: true
+      value:
+        description: Name of the group.
+        type: str
+        required: true
+  interpreters:
+    description: Python interpreters that have to be on the host. Filled by the action plugin.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Place in the inventory, for the message.
+        type: str
+        required: true
+      value:
+        description: Absolute path.
+        type: str
+        required: true
+  applications:
+    description: Applications whose names must not be somebody else's on the host. Filled by the action plugin.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Place in the inventory, for the message.
+        type: str
+        required: true
+      value:
+        description: Name of the application.
+        type: str
+        required: true
 attributes:
   check_mode:
     description: Changes nothing in any mode.
@@ -63,33 +120,102 @@ EXAMPLES = r"""
 RETURN = r"""
 """
 
+import grp
+import os
+import pwd
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of
 
+#: How the comment of an application's user begins: by it the user is known as ours.
+MARK = "asgi.deploy"
+
+#: Gunicorn and uvicorn of today need it.
+_OLDEST = "import sys; sys.exit(sys.version_info < (3, 9))"
+
+
+def pair_problem(pair: t.Mapping[str, t.Any]) -> t.Optional[str]:
+    """Return the whole refusal of a certificate that nginx could not serve, or None."""
+    for problem in problems_of(pair["certificate"], pair["key"], pair["domains"]):
+        field = "key" if problem.startswith(pair["key"]) else "certificate"
+        accepted = "a pair that is on the host, matches, is valid and covers " + ", ".join(pair["domains"])
+        return "{0}.{1}: {2}; accepted: {3}".format(pair["path"], field, problem, accepted)
+    return None
+
+
+def file_problem(module: AnsibleModule, path: str) -> t.Optional[str]:
+    return None if os.path.isfile(path) else "a file that is on the host"
+
+
+def group_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return "a group that is on the host"
+    return None
+
+
+def interpreter_problem(module: AnsibleModule, path: str) -> t.Optional[str]:
+    fits = os.access(path, os.X_OK) and module.run_command([path, "-c", _OLDEST])[0] == 0
+    return None if fits else "a Python interpreter that is on the host, 3.9 or later"
+
+
+def application_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
+    """A user or a folder of this name that is not ours would be taken over, its login and its files with it."""
+    try:
+        if pwd.getpwnam(name).pw_gecos.startswith(MARK):
+            return None
+        return "a name that no user of the host has ({0} is not of this collection)".format(name)
+    except KeyError:
+        taken = [path for path in ("/opt/" + name, "/var/lib/" + name) if os.path.lexists(path)]
+        return "a name whose folders are free ({0} is there already)".format(taken[0]) if taken else None
+
+
+CHECKS = {
+    "applications": application_problem,
+    "files": file_problem,
+    "groups": group_problem,
+    "interpreters": interpreter_problem,
+}
+
+
+def problems(module: AnsibleModule) -> t.Iterator[str]:
+    for pair in module.params["pairs"]:
+        problem = pair_problem(pair)
+        if problem:
+            yield problem
+    for kind, check in CHECKS.items():
+        for item in module.params[kind]:
+            accepted = check(module, item["value"])
+            if accepted:
+                yield '{0}: "{1}" is refused; accepted: {2}'.format(item["path"], item["value"], accepted)
+
 
 def main() -> None:
+    text = {"type": "str", "required": True}
     pair = {
-        "path": {"type": "str", "required": True},
-        "certificate": {"type": "str", "required": True},
+        "path": text,
+        "certificate": text,
         "key": {"type": "str", "required": True, "no_log": False},
         "domains": {"type": "list", "elements": "str", "required": True},
     }
+    named = {"type": "list", "elements": "dict", "default": [], "options": {"path": text, "value": text}}
     module = AnsibleModule(
         argument_spec={
             "role": {"type": "str", "choices": ["certbot", "gunicorn_app", "nginx_proxy"]},
             "pairs": {"type": "list", "elements": "dict", "default": [], "options": pair},
+            "applications": named,
+            "files": named,
+            "groups": named,
+            "interpreters": named,
         },
         supports_check_mode=True,
     )
-    for item in module.params["pairs"]:
-        for problem in problems_of(item["certificate"], item["key"], item["domains"]):
-            field = "key" if problem.startswith(item["key"]) else "certificate"
-            module.fail_json(
-                msg="{0}.{1}: {2}; accepted: a pair that is on the host, matches, is valid and covers {3}".format(
-                    item["path"], field, problem, ", ".join(item["domains"])
-                )
-            )
+    problem = next(problems(module), None)
+    if problem:
+        module.fail_json(msg=problem)
     module.exit_json(changed=False)
 
 

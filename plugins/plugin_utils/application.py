@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import typing as t
@@ -145,6 +146,9 @@ def _source(source: t.Mapping[str, t.Any], requirements: str) -> dict[str, t.Any
         raise Refused(f"{path}.path", folder, "a folder on the controller")
     if not os.path.isfile(os.path.join(folder, requirements)):
         raise Refused("gunicorn_app_requirements", requirements, f"a file that is in {folder}")
+    for index, pattern in enumerate(source["exclude"]):
+        if any(fnmatch.fnmatchcase(part, pattern) for part in requirements.split("/")):
+            raise Refused(f"{path}.exclude[{index}]", pattern, f"patterns that leave {requirements} in")
     return {"type": "directory", "path": os.path.abspath(folder), "exclude": source["exclude"]}
 
 

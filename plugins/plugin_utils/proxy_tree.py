@@ -101,17 +101,3 @@ def tls_pairs(proxy: t.Mapping[str, t.Any], nginx: NginxVersion) -> list[dict[st
         for site in proxy["sites"]
         if site["tls"]["source"] in ("certbot", "self_signed")
     ]
-
-
-def provided_pairs(proxy: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """Return the pairs that the user puts on the host, with what they have to cover."""
-    return [
-        {
-            "path": f"{site['path']}.tls",
-            "certificate": site["tls"]["certificate"],
-            "key": site["tls"]["key"],
-            "domains": site["domains"],
-        }
-        for site in proxy["sites"]
-        if site["tls"]["source"] == "files"
-    ]

@@ -23,7 +23,7 @@ ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
 
 #: How much alike (0 to 1) two names are when one is taken for a slip of the other: a letter or two.
-_MISSPELT = 0.92
+_ALIKE = 0.85
 
 
 class Host:
@@ -46,15 +46,16 @@ class Host:
         """Return the variables of ``role``, held against its argument spec and complete."""
         options = options_of(role)
         self._refuse_misspelt(role, options)
-        return conform(options, {name: self.get(name) for name in options})
+        return conform(options, {name: self.get(name) for name in options if name in self._variables})
 
     def _refuse_misspelt(self, role: str, options: Mapping[str, t.Any]) -> None:
         """Refuse a variable that is nearly one of the role's: it would be ignored in silence."""
-        for name in self._variables:
-            if str(name).startswith(f"{role}_") and name not in options:
-                close = difflib.get_close_matches(str(name), list(options), n=1, cutoff=_MISSPELT)
-                if close:
-                    raise Refused(str(name), HIDDEN, f"{close[0]}; a variable of your own needs a less similar name")
+        for name in map(str, self._variables):
+            if name.startswith(f"{role}_") and name not in options:
+                meant = _meant(name.removeprefix(f"{role}_"), [option.removeprefix(f"{role}_") for option in options])
+                if meant:
+                    accepted = " or ".join(f"{role}_{option}" for option in meant)
+                    raise Refused(name, HIDDEN, f"{accepted}; a variable of your own needs a less similar name")
 
     def fact(self, name: str) -> t.Any:
         return (self.get("ansible_facts") or {}).get(name)
@@ -63,6 +64,18 @@ class Host:
         """Return whether this host is in ``group``, or None where the inventory has no such group."""
         groups = self.get("groups") or {}
         return self.get("inventory_hostname") in groups[group] if group in groups else None
+
+
+def _meant(name: str, options: list[str]) -> list[str]:
+    """Return the options that ``name`` is a slip for, none where it is a name of the user's own.
+
+    A slip is a letter or two, a longer word for the same (`environment` for `env`) or half a name (`health` for
+    `health_path`). `env_secrets` is none: people build `env` from such variables.
+    """
+    close = difflib.get_close_matches(name, options, n=1, cutoff=_ALIKE)
+    longer = [option for option in options if name.startswith(option) and not name[len(option) :].startswith("_")]
+    half = [option for option in options if option.startswith(f"{name}_")]
+    return close or longer or half
 
 
 def options_of(role: str) -> Mapping[str, t.Any]:
@@ -90,8 +103,9 @@ def _proxy(host: Host) -> dict[str, t.Any]:
 
 def _application(host: Host) -> dict[str, t.Any]:
     values = host.values("gunicorn_app")
-    sites = host.values("nginx_proxy")["nginx_proxy_sites"]
-    names = [name for site in sites if site["app"] == values["gunicorn_app_name"] for name in site["domains"]]
+    names = [
+        name for site in _sites(host) or [] if site["app"] == values["gunicorn_app_name"] for name in site["domains"]
+    ]
     return normalise_application(
         values,
         host=next((name for name in names if not name.startswith("*")), "localhost"),
@@ -101,8 +115,14 @@ def _application(host: Host) -> dict[str, t.Any]:
 
 
 def _certificates(host: Host) -> dict[str, t.Any]:
-    sites = host.values("nginx_proxy")["nginx_proxy_sites"] if host.get("nginx_proxy_sites") is not None else None
-    return normalise_certificates(host.values("certbot"), sites)
+    return normalise_certificates(host.values("certbot"), _sites(host))
+
+
+def _sites(host: Host) -> list[dict[str, t.Any]] | None:
+    """Return the host's sites in their spec's shape, or None where it has none to know of."""
+    if host.get("nginx_proxy_sites") is None:
+        return None
+    return t.cast("list[dict[str, t.Any]]", host.values("nginx_proxy")["nginx_proxy_sites"])
 
 
 _NORMALISERS: dict[str, t.Callable[[Host], dict[str, t.Any]]] = {

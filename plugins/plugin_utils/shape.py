@@ -65,8 +65,12 @@ def conform(options: Spec, values: Mapping[str, t.Any], path: str = "") -> dict[
         where = f"{path}.{name}" if path else name
         value = values.get(name)
         if value is None:
+            kind = option.get("type", "str")
             if option.get("required"):
-                raise Refused(where, None, f"a value ({option.get('type', 'str')}); it is required")
+                raise Refused(where, None, f"a value ({kind}); it is required")
+            if name in values and option.get("default") is not None:
+                # `name:` with nothing behind it is a slip as a rule, and ansible-core refuses it later, unclearly.
+                raise Refused(where, None, f"a value ({kind}); leave it out for the default")
             value = copy.deepcopy(option.get("default"))
         complete[name] = None if value is None else _typed(option, value, where)
     return complete

@@ -32,7 +32,7 @@ def application_folder(tmp_path: Path) -> Path:
 def least(application_folder: Path) -> dict[str, dict[str, t.Any]]:
     """The least that each role needs; a test says only what it changes."""
     return {
-        "nginx_proxy": {},
+        "nginx_proxy": {"nginx_proxy_sites": []},
         "gunicorn_app": {
             "gunicorn_app_name": "notes",
             "gunicorn_app_module": "notes.main:app",

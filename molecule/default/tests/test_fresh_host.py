@@ -64,6 +64,36 @@ def test_check_mode_does_not_fail_and_changes_nothing(fresh: list[Machine], play
     assert "+++ after: /etc/nginx/nginx.conf" in outcome.output
 
 
+def test_check_mode_does_not_need_git(fresh: list[Machine], play_fresh: Playbook) -> None:
+    source = {"type": "git", "url": "https://git.example.com/notes", "version": "v1"}
+    outcome = play_fresh("--check", extra={"gunicorn_app_source": source}, code=0)
+    for machine in fresh:
+        assert machine.code("command -v git") != 0
+        assert "Put the release live" in outcome.hosts[machine.name].changed
+
+
+@pytest.mark.parametrize(
+    ("prepare", "undo"),
+    [
+        ("useradd --create-home notes", "userdel --remove notes"),
+        ("mkdir -p /opt/notes/releases/precious", "rm -r /opt/notes"),
+        ("mkdir /var/lib/notes", "rmdir /var/lib/notes"),
+    ],
+)
+def test_a_name_that_is_somebody_elses_is_refused(
+    fresh: list[Machine], play_fresh: Playbook, prepare: str, undo: str
+) -> None:
+    for machine in fresh:
+        machine.run(prepare)
+    before = {machine.name: machine.files(*FOLDERS) for machine in fresh}
+    outcome = play_fresh(code=2)
+    for machine in fresh:
+        assert 'gunicorn_app_name: "notes" is refused; accepted: a name ' in outcome.hosts[machine.name].message
+        assert outcome.hosts[machine.name].changed == []
+        assert machine.files(*FOLDERS) == before[machine.name]
+        machine.run(undo)
+
+
 def test_a_bad_input_leaves_the_host_as_it_was(fresh: list[Machine], play_fresh: Playbook) -> None:
     before = {machine.name: machine.files(*FOLDERS) for machine in fresh}
     outcome = play_fresh(extra=site(body_size="10mb"), code=2)

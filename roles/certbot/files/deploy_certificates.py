@@ -20,7 +20,8 @@ import time
 from certificate import problems_of, read_certificate
 
 LIVE = "/etc/letsencrypt/live"
-LOCK = "/run/lock/asgi-deploy-certificates.lock"
+# Not /run/lock: whoever can read a file there can hold its lock.
+LOCKS = "/run/asgi-deploy"
 
 #: Seconds in which nginx has to serve a certificate after the reload.
 PATIENCE = 10
@@ -154,7 +155,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tls-dir", default="/etc/nginx/tls", help="nginx's TLS folder")
     arguments = parser.parse_args()
-    with open(LOCK, "w", encoding="utf-8") as lock:
+    os.makedirs(LOCKS, mode=0o700, exist_ok=True)
+    with open(LOCKS + "/.certificates", "w", encoding="utf-8") as lock:
         # The timer and a play may come at the same time.
         fcntl.flock(lock, fcntl.LOCK_EX)
         complaints = deploy(sites_below(arguments.tls_dir))

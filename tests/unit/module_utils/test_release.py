@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -34,7 +35,9 @@ def releases(tmp_path: Path) -> Releases:
 
 def add(releases: Releases, name: str, finished: bool = True) -> str:
     folder = Path(releases.path(name))
-    folder.mkdir(parents=True)
+    (folder / "app").mkdir(parents=True)
+    (folder / "venv/bin").mkdir(parents=True)
+    (folder / "venv/bin/gunicorn").touch()
     if finished:
         (folder / "release.json").write_text("{}\n", encoding="utf-8")
     return name
@@ -81,6 +84,12 @@ def test_only_finished_releases_are_found(releases: Releases) -> None:
     add(releases, "20260104T000000Z-abc")
     assert releases.find("abc") == "20260104T000000Z-abc"
     assert releases.find("bc") is None
+
+
+@pytest.mark.parametrize("part", ["app", "venv"])
+def test_a_release_that_somebody_damaged_is_not_finished(releases: Releases, part: str) -> None:
+    shutil.rmtree(Path(releases.path(add(releases, "1-abc"))) / part)
+    assert releases.find("abc") is None
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,15 @@ def test_ask_nobody(socket_path: str) -> None:
 
 
 def test_wait_until_it_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = iter(["not yet", "not yet", None])
-    monkeypatch.setattr(Health, "ask", lambda self, address: next(said))
+    said = iter([(0, "not yet"), (503, "not yet"), (200, None)])
+    monkeypatch.setattr(Health, "_ask", lambda self, address: next(said))
     assert HEALTH.wait("/x") is None
+
+
+def test_a_wrong_path_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = iter([(404, "not found"), (200, None)])
+    monkeypatch.setattr(Health, "_ask", lambda self, address: next(said))
+    assert HEALTH.wait("/x") == "not found"
 
 
 def test_wait_ends(socket_path: str) -> None:
@@ -145,18 +151,91 @@ def test_the_environment_is_readable_by_root_only(make: Fixture, tmp_path: Path)
     assert (tmp_path / "slots/blue/environment").stat().st_mode & 0o777 == 0o600
 
 
+ON, OFF = "ActiveState=active\nUnitFileState=enabled", "ActiveState=inactive\nUnitFileState=disabled"
+
+
+def states(slot: str, service: str, socket: str) -> dict[str, tuple[int, str, str]]:
+    """What systemd answers to the question for a slot's units."""
+    asked = f"systemctl show --property=ActiveState,UnitFileState notes@{slot}.service notes@{slot}.socket"
+    return {asked: (0, f"{service}\n\n{socket}\n", "")}
+
+
 @pytest.mark.parametrize(
-    ("answers", "active"),
-    [({}, True), ({"systemctl is-active --quiet notes@blue.socket": (3, "", "")}, False),
-     ({"systemctl is-active --quiet notes@blue.service": (3, "", "")}, False)],
+    ("service", "socket", "active"),
+    [(ON, ON, True), (ON, OFF, False), (OFF, ON, False), (ON.replace("active", "deactivating"), ON, False)],
+)
+def test_is_active(make: Fixture, service: str, socket: str, active: bool) -> None:
+    assert make(states("blue", service, socket))[0].is_active("blue") is active
+
+
+def test_a_lost_link_leaves_the_slot_that_runs_alone(make: Fixture) -> None:
+    slots, _run = make({**states("blue", ON, ON), **states("green", OFF, OFF)})
+    assert (slots.live(), slots.idle()) == (None, "green")
+
+
+GOOD = {**states("blue", ON, ON), **states("green", OFF, OFF)}
+
+
+def settled(make: Fixture, tmp_path: Path, answers: t.Any, monkeypatch: pytest.MonkeyPatch) -> t.Any:
+    """Return slots of which blue is live, and what was run for the repairs that it needed."""
+    monkeypatch.setattr(module, "_SETTLE", 0)
+    # The tests' user is not always root.
+    monkeypatch.setattr(os, "chown", lambda path, user, group: None)
+    slots, run = make(answers)
+    point(slots, "blue")
+    os.symlink("releases/r1", tmp_path / "current")
+    return slots, run
+
+
+def repaired(slots: Slots, run: t.Any) -> list[str]:
+    run.commands.clear()
+    for repair in slots.repairs("blue"):
+        repair()
+    return [command for command in run.commands if " show " not in command]
+
+
+@pytest.mark.parametrize(
+    ("answers", "commands"),
+    [
+        (GOOD, []),
+        ({**GOOD, **states("blue", ON.replace("enabled", "disabled"), ON)},
+         ["systemctl --quiet enable notes@blue.service notes@blue.socket"]),
+        ({**GOOD, **states("green", ON, ON)},
+         ["systemctl --quiet disable notes@green.service notes@green.socket",
+          "systemctl stop --no-block notes@green.service notes@green.socket",
+          "systemctl --quiet reset-failed notes@green.service notes@green.socket"]),
+        ({**GOOD, **states("green", OFF.replace("inactive", "failed"), OFF)},
+         ["systemctl --quiet disable notes@green.service notes@green.socket",
+          "systemctl stop --no-block notes@green.service notes@green.socket",
+          "systemctl --quiet reset-failed notes@green.service notes@green.socket"]),
+        ({**GOOD, **states("green", OFF, OFF.replace("disabled", "enabled"))},
+         ["systemctl --quiet disable notes@green.service notes@green.socket",
+          "systemctl stop --no-block notes@green.service notes@green.socket",
+          "systemctl --quiet reset-failed notes@green.service notes@green.socket"]),
+    ],
 )  # fmt: skip
-def test_is_active(make: Fixture, answers: dict[str, tuple[int, str, str]], active: bool) -> None:
-    assert make(answers)[0].is_active("blue") is active
+def test_repairs_of_units(
+    make: Fixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: t.Any, commands: list[str]
+) -> None:
+    slots, run = settled(make, tmp_path, answers, monkeypatch)
+    monkeypatch.setattr(module, "_is_secret", lambda path: True)
+    assert repaired(slots, run) == commands
+
+
+def test_repairs_of_files(make: Fixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slots, run = settled(make, tmp_path, GOOD, monkeypatch)
+    environment = tmp_path / "slots/blue/environment"
+    environment.chmod(0o644)
+    os.unlink(tmp_path / "current")
+    assert repaired(slots, run) == []
+    assert environment.stat().st_mode & 0o777 == 0o600
+    assert os.readlink(tmp_path / "current") == "releases/r1"
 
 
 def test_start(make: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     slots, run = make()
-    monkeypatch.setattr(Health, "ask", lambda self, address: None if address == "/run/notes/green.sock" else "wrong")
+    healthy = {"/run/notes/green.sock": (200, None)}
+    monkeypatch.setattr(Health, "_ask", lambda self, address: healthy.get(address, (500, "wrong")))
     slots.start("green", "r2", HEALTH)
     assert run.commands == [
         "systemctl --quiet stop notes@green.service notes@green.socket",
@@ -196,14 +275,13 @@ def test_start_that_fails(
     assert slots.live() == "blue"
 
 
-def test_switch(make: Fixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_switch(make: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     slots, run = make()
     point(slots, "blue")
     slots._write("green", "r2")
     monkeypatch.setattr(Health, "ask", lambda self, address: None if address == slots.current else "wrong")
     slots.switch("green", HEALTH)
     assert slots.live() == "green"
-    assert os.readlink(tmp_path / "current") == "releases/r2"
     assert "systemctl --quiet enable notes@green.service notes@green.socket" in run.commands
 
 
@@ -222,14 +300,4 @@ def test_switch_back(make: Fixture, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert run.commands[-2:] == [
         "systemctl --quiet disable notes@green.service notes@green.socket",
         "systemctl --quiet stop notes@green.service notes@green.socket",
-    ]
-
-
-def test_retire(make: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    slots, run = make()
-    monkeypatch.setattr(module, "_SETTLE", 0)
-    slots.retire("blue")
-    assert run.commands == [
-        "systemctl --quiet disable notes@blue.service notes@blue.socket",
-        "systemctl stop --no-block notes@blue.service notes@blue.socket",
     ]

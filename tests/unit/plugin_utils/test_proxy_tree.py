@@ -13,11 +13,11 @@ import crossplane
 import jinja2
 import pytest
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.host_questions import host_questions
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import (
     NginxVersion,
     build_tree,
     nginx_version,
-    provided_pairs,
     tls_pairs,
 )
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
@@ -319,14 +319,13 @@ def test_pairs(normalised: Normalise) -> None:
     # It has to show a certificate before it can turn a name away.
     unknown = {"name": "_default", "domains": ["unknown.invalid"], "source": "self_signed"}
     assert tls_pairs(proxy, nginx_version(UBUNTU_22)) == [unknown, notes]
-    assert provided_pairs(proxy) == [
-        {
-            "path": "nginx_proxy_sites[2].tls",
-            "certificate": "/etc/ssl/own.pem",
-            "key": "/etc/ssl/private/own.pem",
-            "domains": ["own.example.com"],
-        }
-    ]
+    own = {
+        "path": "nginx_proxy_sites[2].tls",
+        "certificate": "/etc/ssl/own.pem",
+        "key": "/etc/ssl/private/own.pem",
+        "domains": ["own.example.com"],
+    }
+    assert host_questions("nginx_proxy", proxy) == {"pairs": [own]}
 
 
 TEMPLATES = sorted(ROLES.glob("*/templates/**/*.j2"))

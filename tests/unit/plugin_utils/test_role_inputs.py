@@ -37,11 +37,12 @@ def test_get_templates_and_makes_plain() -> None:
 
 
 def test_values_are_those_of_the_spec() -> None:
-    web, asked = host(certbot_email="{{ name }}", certbot_webroot="{{ nothing }}", other="{{ broken")
+    web, asked = host(certbot_email="{{ name }}", certbot_ca_bundle="{{ nothing }}", other="{{ broken")
     values = web.values("certbot")
     assert set(values) == set(options_of("certbot"))
     assert values["certbot_email"] == "notes"
-    # What resolves to nothing is as if it were not there.
+    # What has no default may resolve to nothing.
+    assert values["certbot_ca_bundle"] is None
     assert values["certbot_webroot"] == "/var/www/acme"
     assert "{{ broken" not in asked
 

@@ -88,7 +88,7 @@ DEFAULTS: dict[str, t.Any] = {
     ("given", "expected"),
     [
         ({}, {}),
-        ({"text": None, "items": None, "free": None, "flag": None}, {}),
+        ({"count": None, "kind": None, "secrets": None}, {}),
         # A role sees every variable of the host.
         ({"other": 1}, {}),
         ({"text": Text("y"), "count": Whole(3)}, {"text": "y", "count": 3}),
@@ -102,7 +102,7 @@ DEFAULTS: dict[str, t.Any] = {
         ({"kind": "b", "kinds": ["a", "b"]}, {"kind": "b", "kinds": ["a", "b"]}),
         ({"anything": ("a", 1)}, {"anything": ["a", 1]}),
         ({"items": [{"name": "n"}]}, {"items": [{"name": "n", "inner": {"size": "1m", "none": None}}]}),
-        ({"items": ({"name": "n", "inner": None},)}, {"items": [{"name": "n", "inner": {"size": "1m", "none": None}}]}),
+        ({"items": ({"name": "n"},)}, {"items": [{"name": "n", "inner": {"size": "1m", "none": None}}]}),
         ({"items": [Lazy(name="n", inner=Lazy(size="2"))]},
          {"items": [{"name": "n", "inner": {"size": "2", "none": None}}]}),
         ({"free": {"a": [Whole(1)]}}, {"free": {"a": [1]}}),
@@ -145,6 +145,10 @@ def test_defaults_are_not_shared() -> None:
         ({"secret": ["guess"]}, "secret: (hidden) is refused; accepted: a string (quote it)"),
         ({"secrets": ["a", ["guess"]]}, "secrets[1]: (hidden) is refused; accepted: a string (quote it)"),
         ({"items": {}}, "items: {} is refused; accepted: a list of dict"),
+        ({"text": None}, "text: null is refused; accepted: a value (str); leave it out for the default"),
+        ({"items": None}, "items: null is refused; accepted: a value (list); leave it out for the default"),
+        ({"items": [{"name": "n", "inner": None}]},
+         "items[0].inner: null is refused; accepted: a value (dict); leave it out for the default"),
         ({"items": [None]}, "items[0]: null is refused; accepted: a dict"),
         ({"items": [[]]}, "items[0]: [] is refused; accepted: a dictionary"),
         ({"items": [{}]}, "items[0].name: null is refused; accepted: a value (str); it is required"),

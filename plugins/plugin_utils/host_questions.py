@@ -1,0 +1,56 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only the host can tell of a role's variables: the files and groups that they name."""
+
+from __future__ import annotations
+
+import typing as t
+
+Structure = t.Mapping[str, t.Any]
+
+#: Every Debian and Ubuntu has these; asking for them would cost every run a trip.
+_ALWAYS_THERE = ("/usr/bin/python3", "www-data")
+
+
+def host_questions(role: str, structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
+    """Return the parameters of the module role_inputs for a role's normalised structure; empty for no question."""
+    asked = _QUESTIONS[role](structure)
+    return {kind: questions for kind, questions in asked.items() if questions}
+
+
+def _proxy(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
+    pairs = [
+        {
+            "path": f"{site['path']}.tls",
+            "certificate": site["tls"]["certificate"],
+            "key": site["tls"]["key"],
+            "domains": site["domains"],
+        }
+        for site in structure["sites"]
+        if site["tls"]["source"] == "files"
+    ]
+    return {"pairs": pairs}
+
+
+def _application(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
+    return {
+        "applications": [{"path": "gunicorn_app_name", "value": structure["name"]}],
+        "interpreters": _named("gunicorn_app_python", structure["python"]),
+        "groups": _named("gunicorn_app_proxy_group", structure["proxy_group"]),
+    }
+
+
+def _certificates(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
+    return {"files": _named("certbot_ca_bundle", structure["ca_bundle"])}
+
+
+def _named(path: str, value: str | None) -> list[dict[str, t.Any]]:
+    return [] if value is None or value in _ALWAYS_THERE else [{"path": path, "value": value}]
+
+
+_QUESTIONS: dict[str, t.Callable[[Structure], dict[str, list[dict[str, t.Any]]]]] = {
+    "certbot": _certificates,
+    "gunicorn_app": _application,
+    "nginx_proxy": _proxy,
+}
