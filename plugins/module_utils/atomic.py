@@ -9,7 +9,6 @@ import os
 import tempfile
 import typing as t
 
-
 #: Locks of this collection. Not /run/lock: whoever can read a file there can hold its lock, and the applications can.
 LOCKS = "/run/asgi-deploy"
 

@@ -94,6 +94,9 @@ def normalise(role: str, host: Host) -> dict[str, t.Any]:
 
 def _proxy(host: Host) -> dict[str, t.Any]:
     apps_here = host.in_group("apps")
+    if apps_here is None and host.in_group("proxies"):
+        # An inventory of ours in which nobody is an application host, or the group is misspelt.
+        apps_here = False
     application = None
     if apps_here is not False and host.get("gunicorn_app_name") is not None:
         values = host.values("gunicorn_app")
@@ -103,6 +106,8 @@ def _proxy(host: Host) -> dict[str, t.Any]:
 
 def _application(host: Host) -> dict[str, t.Any]:
     values = host.values("gunicorn_app")
+    if host.in_group("apps") and host.in_group("proxies") is None and _sites(host):
+        raise Refused("groups.proxies", None, "a group of this name, for the host has nginx_proxy_sites to be served")
     names = [
         name for site in _sites(host) or [] if site["app"] == values["gunicorn_app_name"] for name in site["domains"]
     ]

@@ -119,3 +119,21 @@ def test_a_variable_of_the_users_own_is_not() -> None:
     web, _asked = host(gunicorn_app_secret_key="x", gunicorn_app_database="y", gunicorn_apps="z", certbot_token="")
     with pytest.raises(ValueError, match=r"^gunicorn_app_name: null"):
         web.values("gunicorn_app")
+
+
+SITES = [{"name": "notes", "domains": ["notes.example.com"], "app": "notes"}]
+
+
+@pytest.mark.parametrize(
+    ("role", "groups", "message"),
+    [
+        ("nginx_proxy", {"proxies": ["web1"], "app": ["web1"]}, r'^nginx_proxy_sites\[0\]\.app: "notes" is refused;'),
+        ("gunicorn_app", {"apps": ["web1"], "proxy": ["web1"]}, r"^groups\.proxies: null is refused;"),
+    ],
+)
+def test_a_misspelt_group_is_refused(
+    least: dict[str, dict[str, t.Any]], role: str, groups: dict[str, list[str]], message: str
+) -> None:
+    variables = {**least["gunicorn_app"], "nginx_proxy_sites": SITES, "groups": groups, "inventory_hostname": "web1"}
+    with pytest.raises(ValueError, match=message):
+        normalise(role, host(**variables)[0])
