@@ -14,6 +14,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import (
     build_tree,
     nginx_version,
+    served_certificates,
     tls_pairs,
 )
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
@@ -58,6 +59,7 @@ class ActionModule(ActionBase):
             "generation": generation,
             "entry": entry,
             "pairs": tls_pairs(proxy, nginx),
+            "served": served_certificates(proxy),
             "tls_dir": proxy["tls_dir"],
             "webroot": proxy["acme_webroot"],
             "status_port": proxy["status_port"],

@@ -13,6 +13,13 @@ import typing as t
 LOCKS = "/run/asgi-deploy"
 
 
+def words_of(error: BaseException) -> str:
+    """Return an error's text for a user: of the system's errors the file and the reason, without Python's number."""
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    return str(error)
+
+
 def sync_folder(folder: str) -> None:
     """Make the names in ``folder`` durable: a rename alone may be lost with the power."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

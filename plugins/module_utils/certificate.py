@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -98,6 +99,20 @@ def _mismatch(certificate: str, key: str, reason: str) -> str:
 def _no_password() -> str:
     # Without this OpenSSL asks on the terminal, and the run hangs.
     raise ValueError("the key is encrypted")
+
+
+def served_fingerprint(domain: str, port: int = 443) -> t.Optional[str]:
+    """Return the fingerprint of the certificate that this host serves for ``domain``, or None where it serves none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # The question is which certificate it is, not whether this host trusts it.
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        connection = socket.create_connection(("127.0.0.1", port), timeout=2)
+        with context.wrap_socket(connection, server_hostname=domain.replace("*", "asgi-deploy")) as secured:
+            return hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
+    except OSError:
+        return None
 
 
 def create_self_signed(folder: str, domains: t.Sequence[str], days: int = 3650) -> None:

@@ -20,7 +20,11 @@ from ansible_collections.asgi.deploy.plugins.module_utils.atomic import (
     write_file,
     write_tree,
 )
-from ansible_collections.asgi.deploy.plugins.module_utils.certificate import create_self_signed
+from ansible_collections.asgi.deploy.plugins.module_utils.certificate import (
+    create_self_signed,
+    read_certificate,
+    served_fingerprint,
+)
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, explain
 from ansible_collections.asgi.deploy.plugins.module_utils.tls_folder import TlsFolders
 
@@ -28,6 +32,10 @@ ENTRY = "/etc/nginx/nginx.conf"
 HOME = "/etc/nginx/deploy"
 CURRENT = HOME + "/current"
 GENERATIONS = HOME + "/generations"
+
+
+#: Seconds in which nginx has to serve a certificate after the reload.
+_PATIENCE = 10
 
 
 class Refusal(Exception):
@@ -43,6 +51,7 @@ class NginxTransaction:
         self.entry: str = params["entry"]
         self.keep: int = params["keep"]
         self.tls = TlsFolders(params["tls_dir"], params["pairs"])
+        self.served = params["served"]
         self.nginx = nginx
         self.live_files = read_tree(CURRENT + "/")
         self.live_entry = read_text(ENTRY)
@@ -119,6 +128,14 @@ class NginxTransaction:
         self.nginx.load()
         raise Refusal(problem + "\nThe configuration before it is live again.")
 
+    def unserved(self) -> t.List[str]:
+        """Return the domains whose certificate nginx serves otherwise than it is on disk: somebody renewed it."""
+        return [
+            item["domain"]
+            for item in self.served
+            if served_fingerprint(item["domain"]) != _on_disk(item["certificate"])
+        ]
+
     def load(self) -> t.Optional[str]:
         problem = self.nginx.load()
         if problem is not None:
@@ -129,6 +146,13 @@ class NginxTransaction:
                 "had. The end of /var/log/nginx/error.log says why; a port that another program holds is the usual "
                 "reason.\n" + "\n".join((read_text("/var/log/nginx/error.log") or "").splitlines()[-5:])
             )
+        deadline = time.monotonic() + _PATIENCE
+        while self.unserved():
+            if time.monotonic() > deadline:
+                return "nginx was reloaded, and does not serve the certificate on disk for " + ", ".join(
+                    self.unserved()
+                )
+            time.sleep(0.1)
         return None
 
     def load_or_refuse(self) -> None:
@@ -147,3 +171,11 @@ class NginxTransaction:
         names = sorted(name for name in os.listdir(GENERATIONS) if name != live)
         for name in names[: max(0, len(names) - (self.keep - 1))]:
             shutil.rmtree(os.path.join(GENERATIONS, name))
+
+
+def _on_disk(certificate: str) -> t.Optional[str]:
+    try:
+        return read_certificate(certificate).fingerprint
+    except ValueError:
+        # Not there yet, or not any more: then nginx cannot serve it either, and says why.
+        return "unreadable"

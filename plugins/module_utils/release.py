@@ -27,6 +27,9 @@ _SERVERS = ("gunicorn", "uvicorn", "uvicorn_worker")
 _PARTS = ("release.json", "app", "venv/bin/gunicorn")
 
 
+#: Less than this on the disk is the likely reason of a build that failed.
+_LITTLE_MB = 100
+
 _NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 
 
@@ -163,6 +166,10 @@ class Releases:
         done = self._execute(command, folder, user)
         if done.returncode:
             lines = done.stdout.decode(errors="replace").strip().splitlines()[-20:]
+            free = shutil.disk_usage(self.folder).free // 2**20
+            if free < _LITTLE_MB:
+                # venv and pip do not always say so.
+                lines.append("Only {0} MB are free below {1}.".format(free, self.folder))
             raise BuildError("{0} failed:\n{1}".format(" ".join(command), "\n".join(lines)))
 
     def _execute(self, command: t.List[str], folder: str, user: t.Any) -> "subprocess.CompletedProcess[bytes]":

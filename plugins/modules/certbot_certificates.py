@@ -92,7 +92,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot import Lineage, challenge_problem
 
 
@@ -195,7 +195,7 @@ def main() -> None:
     try:
         result = run(module)
     except (ValueError, OSError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=words_of(error))
     module.exit_json(**result)
 
 

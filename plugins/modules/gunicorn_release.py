@@ -111,7 +111,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, diff_of
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, diff_of, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.release import (
     BuildError,
     Releases,
@@ -232,7 +232,7 @@ def main() -> None:
         with contextlib.nullcontext() if module.check_mode else locked(module):
             result = deploy(params, releases, slots, module.check_mode)
     except (BuildError, SlotError, OSError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=words_of(error))
     module.exit_json(**result)
 
 

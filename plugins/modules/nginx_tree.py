@@ -51,6 +51,20 @@ options:
         type: str
         required: true
         choices: [certbot, self_signed]
+  served:
+    description: Certificates that have to be served as they are on disk, those that certbot does not care for.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      domain:
+        description: Host name to ask nginx for.
+        type: str
+        required: true
+      certificate:
+        description: Absolute path of the PEM file.
+        type: str
+        required: true
   tls_dir:
     description: Folder of the TLS folders.
     type: path
@@ -97,6 +111,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, explain
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import (
     CURRENT,
@@ -111,7 +126,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     transaction = NginxTransaction(module.params, nginx)
     result: t.Dict[str, t.Any] = {"generation": transaction.generation, "reloaded": False, "diff": transaction.diff()}
     differs = transaction.differs()
-    pending = differs or nginx.served_generation() != transaction.generation
+    pending = differs or nginx.served_generation() != transaction.generation or bool(transaction.unserved())
     webroot = module.params["webroot"]
 
     if module.check_mode:
@@ -164,6 +179,15 @@ def main() -> None:
                     "source": {"type": "str", "required": True, "choices": ["certbot", "self_signed"]},
                 },
             },
+            "served": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "domain": {"type": "str", "required": True},
+                    "certificate": {"type": "str", "required": True},
+                },
+            },
             "tls_dir": {"type": "path", "required": True},
             "webroot": {"type": "path", "required": True},
             "status_port": {"type": "int", "required": True},
@@ -174,7 +198,7 @@ def main() -> None:
     try:
         result = run(module)
     except (Refusal, ValueError, OSError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=words_of(error))
     module.exit_json(**result)
 
 

@@ -101,3 +101,12 @@ def tls_pairs(proxy: t.Mapping[str, t.Any], nginx: NginxVersion) -> list[dict[st
         for site in proxy["sites"]
         if site["tls"]["source"] in ("certbot", "self_signed")
     ]
+
+
+def served_certificates(proxy: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
+    """Return what nginx has to serve as it is on disk. certbot's certificates are its own program's business."""
+    return [
+        {"domain": site["domains"][0], "certificate": site["tls"]["certificate"]}
+        for site in proxy["sites"]
+        if site["tls"]["source"] in ("files", "self_signed")
+    ]

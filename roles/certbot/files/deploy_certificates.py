@@ -8,16 +8,13 @@ A certificate that does not fit its site is never served: the pair before it sta
 
 import argparse
 import fcntl
-import hashlib
 import json
 import os
-import socket
-import ssl
 import subprocess
 import sys
 import time
 
-from certificate import problems_of, read_certificate
+from certificate import problems_of, read_certificate, served_fingerprint
 
 LIVE = "/etc/letsencrypt/live"
 # Not /run/lock: whoever can read a file there can hold its lock.
@@ -61,22 +58,8 @@ class Site:
     def wanted(self):
         return read_certificate(self.lineage + "/fullchain.pem").fingerprint
 
-    def served(self):
-        """Return the fingerprint of the certificate that nginx serves for the site, or None."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        # The question is which certificate it is, not whether this host trusts it.
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        name = self.domains[0].replace("*", "asgi-deploy")
-        try:
-            connection = socket.create_connection(("127.0.0.1", 443), timeout=2)
-            with context.wrap_socket(connection, server_hostname=name) as secured:
-                return hashlib.sha256(secured.getpeercert(binary_form=True)).hexdigest()
-        except OSError:
-            return None
-
     def is_served(self):
-        return self.served() == self.wanted()
+        return served_fingerprint(self.domains[0]) == self.wanted()
 
 
 def sites_below(root):
