@@ -11,6 +11,8 @@ from machine import Machine
 from playbook import Outcome, Playbook, environment
 from sources import example
 
+LOCK = "/run/asgi-deploy/notes"
+
 
 @dataclass
 class State:
@@ -115,26 +117,28 @@ class TestSecondDeployment:
     @pytest.fixture(scope="class")
     @classmethod
     def outcome(cls, before: object, machines: list[Machine], play: Playbook) -> Outcome:
-        hold = (
-            "exec 9>>/run/lock/asgi-deploy-notes.lock; flock 9;"
-            " echo $$ >/run/lock/asgi-deploy-notes.lock; exec sleep 300"
-        )
+        hold = f"exec 9>>{LOCK}; flock 9; echo $$ >{LOCK}; exec sleep 300"
         for machine in machines:
             machine.run("setsid sh -c %s >/dev/null 2>&1 </dev/null & sleep 0.1", hold)
         try:
             return play(code=2)
         finally:
             for machine in machines:
-                machine.run("kill $(cat /run/lock/asgi-deploy-notes.lock)")
+                machine.run(f"kill $(cat {LOCK})")
 
     def test_the_second_is_told_who_holds_the_lock(
         self, machine: Machine, outcome: Outcome, before: dict[str, State]
     ) -> None:
-        holder = machine.run("cat /run/lock/asgi-deploy-notes.lock").strip()
+        holder = machine.run(f"cat {LOCK}").strip()
         assert holder.isdigit()
         expected = f"Another deployment of notes is running on this host: process {holder}"
         assert outcome.hosts[machine.name].message == expected
         assert state(machine) == before[machine.name]
+
+
+def test_the_application_cannot_hold_the_lock(machine: Machine) -> None:
+    assert machine.succeeds(f"flock --nonblock {LOCK} true")
+    assert not machine.succeeds("setpriv --reuid=notes --regid=notes --clear-groups flock --nonblock %s true", LOCK)
 
 
 class TestAfterwards:
