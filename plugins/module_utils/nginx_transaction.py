@@ -87,6 +87,15 @@ class NginxTransaction:
                 create_self_signed(os.path.join(stage, pair["name"]), pair["domains"])
             self.prove(stage, substitutes)
 
+    def test_live(self) -> None:
+        """Test what is live. On every run: what a package or a hand changed beside the tree shows up here,
+
+        and not at the next restart.
+        """
+        message = self.nginx.test(ENTRY)
+        if message:
+            raise Refusal(explain(message, CURRENT, self.files))
+
     def stage(self) -> str:
         """Prove the tree and return its folder among the generations."""
         os.makedirs(GENERATIONS, mode=0o755, exist_ok=True)

@@ -112,10 +112,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import words_of
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, explain
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import (
-    CURRENT,
-    ENTRY,
     NginxTransaction,
     Refusal,
 )
@@ -130,8 +128,10 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     webroot = module.params["webroot"]
 
     if module.check_mode:
-        if differs:
+        if differs or transaction.tls.absent():
             transaction.check()
+        else:
+            transaction.test_live()
         result["changed"] = pending or bool(transaction.tls.stale()) or not os.path.isdir(webroot)
         return result
 
@@ -144,11 +144,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     if differs:
         transaction.apply()
     else:
-        # Tested on every run: what a package or a hand changed beside the tree shows up here,
-        # and not at the next restart.
-        message = nginx.test(ENTRY)
-        if message:
-            raise Refusal(explain(message, CURRENT, transaction.files))
+        transaction.test_live()
         if pending or pairs_made:
             transaction.load_or_refuse()
     stale = transaction.tls.stale()

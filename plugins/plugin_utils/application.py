@@ -39,7 +39,7 @@ _HEALTH_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 _RELATIVE = re.compile(r"[A-Za-z0-9._@+-]+(?:/[A-Za-z0-9._@+-]+)*")
 # Nothing begins with a hyphen: git and ssh would take it for an option.
 _GIT_URL = re.compile(
-    r"(?:https?|ssh|git|file)://(?!-)[!-~]+|[A-Za-z0-9._][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[!-~]+|/[!-~]+"
+    r"(?:https?|ssh|git|file)://(?!(?:[^/@]*@)?-)[!-~]+|[A-Za-z0-9._][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[!-~]+|/[!-~]+"
 )
 #: A user of HTTP is a token already; elsewhere a colon makes a password.
 _GIT_PASSWORD = re.compile(r"https?://[^/]*@|[a-z]+://[^@/:\[]*:(?![0-9]+/)[^@]*@")
@@ -161,8 +161,9 @@ def _environment(given: t.Mapping[str, t.Any]) -> dict[str, str]:
             raise Refused(path, HIDDEN, "a name of letters, digits and underscores that begins with no digit")
         if name in _RESERVED_ENVIRONMENT:
             raise Refused(path, HIDDEN, "a name that systemd and the slot do not set themselves")
-        if isinstance(value, bool) or value is None or not isinstance(value, (str, int, float)):
-            raise Refused(path, HIDDEN, "a string or a number (quote true, false and null)")
+        # YAML has already turned 1.10 into 1.1 and yes into true.
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise Refused(path, HIDDEN, "a string or a whole number (quote everything else)")
         text = str(value)
         if any(character in text for character in "\0\n\r"):
             raise Refused(path, HIDDEN, "a value on one line: the environment file cannot hold NUL or a newline")

@@ -16,7 +16,8 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.sites import site_name
 #: Let's Encrypt's limit, and a sensible one for others.
 MOST_NAMES = 100
 
-_EMAIL = re.compile(r"[A-Za-z0-9.!#%&'*+/=?^_{|}~-]+@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+")
+# A hyphen in front would make certbot read it as an option.
+_EMAIL = re.compile(r"(?!-)[A-Za-z0-9.!#%&'*+/=?^_{|}~-]+@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+")
 _URL = re.compile(r"https://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~/-]*)?")
 
 

@@ -96,7 +96,7 @@ def _typed(option: Spec, value: t.Any, path: str) -> t.Any:
 def _string(option: Spec, value: t.Any, path: str, shown: t.Any) -> str:
     if isinstance(value, str):
         return str(value)
-    # An integer has one spelling; 1.10 and yes do not, YAML has already changed them.
+    # Of an integer the spelling matters rarely; of 1.10 and yes always, and YAML has already changed them.
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise Refused(path, shown, "a string (quote it)")

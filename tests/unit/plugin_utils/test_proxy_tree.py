@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -62,6 +63,13 @@ INPUTS: dict[str, dict[str, t.Any]] = {
 
 Directive = dict[str, t.Any]
 Render = t.Callable[..., str]
+
+
+@pytest.fixture
+def tmp_path() -> t.Iterator[Path]:
+    """Not pytest's, which is below the checkout: nginx would end a path at a space, and a checkout's may have one."""
+    with tempfile.TemporaryDirectory(prefix="asgi-deploy-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

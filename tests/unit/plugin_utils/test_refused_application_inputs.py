@@ -107,6 +107,7 @@ SOURCES: list[tuple[dict[str, t.Any], str, str, str]] = [
     ({**GIT, "url": "--upload-pack=x"}, ".url", '"--upload-pack=x"', URL),
     ({**GIT, "url": "-oX@host:path"}, ".url", '"-oX@host:path"', URL),
     ({**GIT, "url": "ssh://-oProxyCommand=x/y"}, ".url", '"ssh://-oProxyCommand=x/y"', URL),
+    ({**GIT, "url": "ssh://u@-oProxyCommand=x/y"}, ".url", '"ssh://***@-oProxyCommand=x/y"', URL),
     ({**GIT, "url": "https://a/b\n"}, ".url", '"https://a/b\\n"', URL),
     ({**GIT, "url": "https://me:hunter2@a/b"}, ".url", "(hidden)", NO_PASSWORD),
     ({**GIT, "url": "https://me:hun/ter2@a/b"}, ".url", "(hidden)", NO_PASSWORD),
@@ -148,10 +149,11 @@ ENVIRONMENT: list[tuple[t.Any, t.Any, str, str]] = [
     ("A", "hunter2\rx", ".A", "a value on one line"),
     ("A", "hunter2\0", ".A", "a value on one line"),
     ("A", "hunter2\ud800", ".A", "text that UTF-8 can hold"),
-    ("A", True, ".A", "a string or a number (quote true, false and null)"),
-    ("A", None, ".A", "a string or a number (quote true, false and null)"),
-    ("A", ["hunter2"], ".A", "a string or a number"),
-    ("A", {"hunter2": 1}, ".A", "a string or a number"),
+    ("A", True, ".A", "a string or a whole number (quote everything else)"),
+    ("A", 1.5, ".A", "a string or a whole number (quote everything else)"),
+    ("A", None, ".A", "a string or a whole number (quote everything else)"),
+    ("A", ["hunter2"], ".A", "a string or a whole number"),
+    ("A", {"hunter2": 1}, ".A", "a string or a whole number"),
 ]
 
 
@@ -184,7 +186,7 @@ ODD_BUT_RIGHT: list[tuple[str, t.Any, str, t.Any]] = [
     ("timeout", "100", "timeout", 100),
     ("releases", 2, "releases", 2),
     ("python", "/opt/python3.13/bin/python3.13", "python", "/opt/python3.13/bin/python3.13"),
-    ("env", {"A": 1, "_b": "x y", "C": "", "D": 0.5}, "env", {"A": "1", "_b": "x y", "C": "", "D": "0.5"}),
+    ("env", {"A": 1, "_b": "x y", "C": ""}, "env", {"A": "1", "_b": "x y", "C": ""}),
     ("env", {"KEY": "ä \"$`\\' # ;"}, "env", {"KEY": "ä \"$`\\' # ;"}),
     ("source", GIT, "source", GIT),
     ("source", {**GIT, "url": "git@git.example.com:team/notes.git"}, "source",
