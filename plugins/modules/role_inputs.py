@@ -14,7 +14,7 @@ description:
   - Holds the variables of a role of this collection against its argument spec and against each other, on the
     controller. The first that does not fit fails the task with one line, which names the variable with its place,
     the value, and what would be accepted.
-  - What only the host can tell is asked there: whether the files and groups exist that the variables name, and
+  - What only the host can tell is asked there, whether the files and groups exist that the variables name, and
     whether a certificate of the user's (C(tls.source=files)) fits its site. Nothing is ever changed.
 author:
   - The asgi.deploy authors (@asgi)
@@ -133,7 +133,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.certificate import pro
 MARK = "asgi.deploy"
 
 #: Gunicorn and uvicorn of today need it.
-_OLDEST = "import sys; sys.exit(sys.version_info < (3, 9))"
+_OLDEST = "import sys; raise SystemExit(sys.version_info < (3, 9))"
 
 
 def pair_problem(pair: t.Mapping[str, t.Any]) -> t.Optional[str]:

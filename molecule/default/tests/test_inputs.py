@@ -42,7 +42,7 @@ INPUTS: list[tuple[dict[str, Any], str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("extra", "path", "value", "accepted"), INPUTS, ids=[path for _, path, _, _ in INPUTS])
+@pytest.mark.parametrize(("extra", "path", "value", "accepted"), INPUTS, ids=[row[1] for row in INPUTS])
 def test_a_bad_input_is_refused_before_any_change(
     machines: list[Machine], play: Playbook, extra: dict[str, Any], path: str, value: str, accepted: str
 ) -> None:
@@ -51,7 +51,7 @@ def test_a_bad_input_is_refused_before_any_change(
     for machine in machines:
         tasks = outcome.hosts[machine.name]
         assert tasks.changed == []
-        head, _, rest = tasks.message.partition(";" if "; accepted" in tasks.message else ",")
+        head, _separator, rest = tasks.message.partition(";" if "; accepted" in tasks.message else ",")
         assert path in head, tasks.message
         assert value in tasks.message
         assert "accepted: " in rest, tasks.message

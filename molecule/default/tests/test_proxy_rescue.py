@@ -33,7 +33,7 @@ class TestUnknownDirective:
     @classmethod
     def outcomes(cls, before: object, play: Playbook) -> list[Outcome]:
         """Twice: the roles that are known for it fail the first time only."""
-        return [play(extra=cls.EXTRA, code=2) for _ in range(2)]
+        return [play(extra=cls.EXTRA, code=2) for _index in range(2)]
 
     def test_each_run_says_what_and_where(self, machine: Machine, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:

@@ -45,7 +45,7 @@ def ask(connection, method):
 
 def client(method, keep):
     connection = connect()
-    for _ in range(EACH):
+    for _index in range(EACH):
         if os.path.exists(stop) or time.monotonic() > deadline:
             break
         try:
