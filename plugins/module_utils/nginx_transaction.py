@@ -108,8 +108,9 @@ class NginxTransaction:
             # The time keeps the names in order, and apart where the same tree comes back.
             name = time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime()) + self.generation
             folder = os.path.join(GENERATIONS, name)
-            if os.path.isdir(folder):
-                shutil.rmtree(folder)
+            while os.path.exists(folder):
+                # Of the same second, and perhaps the live one: never removed before its successor is.
+                folder += "+"
             os.rename(os.path.join(stage, "deploy", "current"), folder)
             return folder
         finally:

@@ -180,7 +180,8 @@ def test_unknown_names_get_nothing(make_tree: t.Callable[..., Tree]) -> None:
     assert args_of(first_80, "return") == [["444"]]
     assert "default_server" in args_of(first_443, "listen")[0]
     assert args_of(first_443, "ssl_reject_handshake") == [["on"]]
-    assert args_of(first_443, "return") == [["421"]]
+    [location] = [directive for directive in first_443 if directive["directive"] == "location"]
+    assert (location["args"], args_of(location["block"], "return")) == (["/"], [["421"]])
 
 
 def test_unknown_names_with_an_nginx_that_cannot_reject_a_handshake(
