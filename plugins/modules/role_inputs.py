@@ -46,60 +46,23 @@ options:
         type: list
         elements: str
         required: true
-  files:
-    description: Files that have to be on the host. Filled by the action plugin.
+  named:
+    description: What the variables name and the host has to have, or must not have. Filled by the action plugin.
     type: list
     elements: dict
     default: []
     suboptions:
+      kind:
+        description: What it is. Of an application, the name must be nobody else's; the others must be there.
+        type: str
+        required: true
+        choices: [application, file, group, interpreter]
       path:
         description: Place in the inventory, for the message.
         type: str
         required: true
       value:
-        description: Absolute path.
-        type: str
-        required: true
-  groups:
-    description: Groups that have to be on the host. Filled by the action plugin.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: Place in the inventory, for the message.
-        type: str
-        required: true
-      value:
-        description: Name of the group.
-        type: str
-        required: true
-  interpreters:
-    description: Python interpreters that have to be on the host. Filled by the action plugin.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: Place in the inventory, for the message.
-        type: str
-        required: true
-      value:
-        description: Absolute path.
-        type: str
-        required: true
-  applications:
-    description: Applications whose names must not be somebody else's on the host. Filled by the action plugin.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: Place in the inventory, for the message.
-        type: str
-        required: true
-      value:
-        description: Name of the application.
+        description: A name or an absolute path.
         type: str
         required: true
 attributes:
@@ -174,10 +137,10 @@ def application_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
 
 
 CHECKS = {
-    "applications": application_problem,
-    "files": file_problem,
-    "groups": group_problem,
-    "interpreters": interpreter_problem,
+    "application": application_problem,
+    "file": file_problem,
+    "group": group_problem,
+    "interpreter": interpreter_problem,
 }
 
 
@@ -186,11 +149,10 @@ def problems(module: AnsibleModule) -> t.Iterator[str]:
         problem = pair_problem(pair)
         if problem:
             yield problem
-    for kind, check in CHECKS.items():
-        for item in module.params[kind]:
-            accepted = check(module, item["value"])
-            if accepted:
-                yield '{0}: "{1}" is refused; accepted: {2}'.format(item["path"], item["value"], accepted)
+    for item in module.params["named"]:
+        accepted = CHECKS[item["kind"]](module, item["value"])
+        if accepted:
+            yield '{0}: "{1}" is refused; accepted: {2}'.format(item["path"], item["value"], accepted)
 
 
 def main() -> None:
@@ -201,15 +163,12 @@ def main() -> None:
         "key": {"type": "str", "required": True, "no_log": False},
         "domains": {"type": "list", "elements": "str", "required": True},
     }
-    named = {"type": "list", "elements": "dict", "default": [], "options": {"path": text, "value": text}}
+    named = {"kind": {"type": "str", "required": True, "choices": sorted(CHECKS)}, "path": text, "value": text}
     module = AnsibleModule(
         argument_spec={
             "role": {"type": "str", "choices": ["certbot", "gunicorn_app", "nginx_proxy"]},
             "pairs": {"type": "list", "elements": "dict", "default": [], "options": pair},
-            "applications": named,
-            "files": named,
-            "groups": named,
-            "interpreters": named,
+            "named": {"type": "list", "elements": "dict", "default": [], "options": named},
         },
         supports_check_mode=True,
     )

@@ -35,18 +35,20 @@ def _proxy(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
 
 def _application(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
     return {
-        "applications": [{"path": "gunicorn_app_name", "value": structure["name"]}],
-        "interpreters": _named("gunicorn_app_python", structure["python"]),
-        "groups": _named("gunicorn_app_proxy_group", structure["proxy_group"]),
+        "named": [
+            {"kind": "application", "path": "gunicorn_app_name", "value": structure["name"]},
+            *_named("interpreter", "gunicorn_app_python", structure["python"]),
+            *_named("group", "gunicorn_app_proxy_group", structure["proxy_group"]),
+        ]
     }
 
 
 def _certificates(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
-    return {"files": _named("certbot_ca_bundle", structure["ca_bundle"])}
+    return {"named": _named("file", "certbot_ca_bundle", structure["ca_bundle"])}
 
 
-def _named(path: str, value: str | None) -> list[dict[str, t.Any]]:
-    return [] if value is None or value in _ALWAYS_THERE else [{"path": path, "value": value}]
+def _named(kind: str, path: str, value: str | None) -> list[dict[str, t.Any]]:
+    return [] if value is None or value in _ALWAYS_THERE else [{"kind": kind, "path": path, "value": value}]
 
 
 _QUESTIONS: dict[str, t.Callable[[Structure], dict[str, list[dict[str, t.Any]]]]] = {

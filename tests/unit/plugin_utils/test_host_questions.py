@@ -13,22 +13,22 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.host_questions import 
 
 Normalise = t.Callable[..., dict[str, t.Any]]
 
-NAME = {"applications": [{"path": "gunicorn_app_name", "value": "notes"}]}
+NAME = {"kind": "application", "path": "gunicorn_app_name", "value": "notes"}
 
 
 @pytest.mark.parametrize(
-    ("role", "variables", "questions"),
+    ("role", "variables", "named"),
     [
-        ("nginx_proxy", {}, {}),
-        ("certbot", {}, {}),
+        ("nginx_proxy", {}, []),
+        ("certbot", {}, []),
         ("certbot", {"certbot_ca_bundle": "/etc/ca.pem"},
-         {"files": [{"path": "certbot_ca_bundle", "value": "/etc/ca.pem"}]}),
-        ("gunicorn_app", {}, NAME),
+         [{"kind": "file", "path": "certbot_ca_bundle", "value": "/etc/ca.pem"}]),
+        ("gunicorn_app", {}, [NAME]),
         ("gunicorn_app", {"gunicorn_app_python": "/usr/bin/python3.13"},
-         {**NAME, "interpreters": [{"path": "gunicorn_app_python", "value": "/usr/bin/python3.13"}]}),
+         [NAME, {"kind": "interpreter", "path": "gunicorn_app_python", "value": "/usr/bin/python3.13"}]),
         ("gunicorn_app", {"gunicorn_app_proxy_group": "haproxy"},
-         {**NAME, "groups": [{"path": "gunicorn_app_proxy_group", "value": "haproxy"}]}),
+         [NAME, {"kind": "group", "path": "gunicorn_app_proxy_group", "value": "haproxy"}]),
     ],
 )  # fmt: skip
-def test_questions(normalised: Normalise, role: str, variables: dict[str, t.Any], questions: t.Any) -> None:
-    assert host_questions(role, normalised(role, **variables)) == questions
+def test_questions(normalised: Normalise, role: str, variables: dict[str, t.Any], named: t.Any) -> None:
+    assert host_questions(role, normalised(role, **variables)) == ({"named": named} if named else {})
