@@ -15,6 +15,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROL
 
 ROLE = "certbot"
 
+_MODULE_UTILS = ROLES.parent / "plugins" / "module_utils"
 _LIBRARY = "/usr/local/lib/asgi.deploy"
 PROGRAM = f"{_LIBRARY}/deploy_certificates.py"
 COMMAND = "/usr/local/sbin/asgi-deploy-certificates"
@@ -43,11 +44,11 @@ class ActionModule(ActionBase):
 def _files(structure: dict[str, t.Any]) -> dict[str, dict[str, str]]:
     render = renderer(str(ROLES / ROLE), ROLE)
     program = (ROLES / ROLE / "files" / "deploy_certificates.py").read_text(encoding="utf-8")
-    # One reading of certificates for the modules and for the program, which runs without Ansible.
-    certificate = (ROLES.parent / "plugins" / "module_utils" / "certificate.py").read_text(encoding="utf-8")
+    # What the program shares with the modules; it runs without Ansible.
+    shared = {name: (_MODULE_UTILS / name).read_text(encoding="utf-8") for name in ("atomic.py", "certificate.py")}
     return {
+        **{f"{_LIBRARY}/{name}": {"text": text, "mode": "0644"} for name, text in shared.items()},
         PROGRAM: {"text": program, "mode": "0644"},
-        f"{_LIBRARY}/certificate.py": {"text": certificate, "mode": "0644"},
         COMMAND: {"text": render("command.j2", program=PROGRAM, **structure), "mode": "0755"},
         "/etc/letsencrypt/renewal-hooks/deploy/asgi-deploy": {
             "text": render("deploy_hook.j2", command=COMMAND),

@@ -1,7 +1,11 @@
 # Copyright (c) 2026, the asgi.deploy authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes on disk that are there whole or not at all, also after a power cut."""
+"""Changes on disk that are there whole or not at all, also after a power cut.
+
+Runs inside modules and, copied beside it, inside the program asgi-deploy-certificates: only the
+standard library, and nothing of Ansible.
+"""
 
 from __future__ import annotations
 
@@ -55,6 +59,14 @@ def flip(link: str, target: str) -> None:
     os.symlink(target, temporary)
     os.replace(temporary, link)
     sync_folder(os.path.dirname(link))
+
+
+def flip_back(link: str, before: t.Optional[str]) -> None:
+    """Undo a :func:`flip`. :param before: what :func:`target_of` said before it"""
+    if before is None:
+        os.unlink(link)
+    else:
+        flip(link, before)
 
 
 def target_of(link: str) -> t.Optional[str]:

@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import (
     diff_of,
     flip,
+    flip_back,
     read_text,
     read_tree,
     target_of,
@@ -130,10 +131,7 @@ class NginxTransaction:
             return
         if self.live_entry is not None and self.live_entry != self.entry:
             write_file(ENTRY, self.live_entry)
-        if before is None:
-            os.unlink(CURRENT)
-        else:
-            flip(CURRENT, before)
+        flip_back(CURRENT, before)
         shutil.rmtree(folder)
         self.nginx.load()
         raise Refusal(problem + "\nThe configuration before it is live again.")

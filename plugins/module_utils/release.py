@@ -22,14 +22,13 @@ from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_tex
 #: What the slots start, so a release without it cannot serve.
 _SERVERS = ("gunicorn", "uvicorn", "uvicorn_worker")
 
-
 #: What a finished release has; the record is written last.
 _PARTS = ("release.json", "app", "venv/bin/gunicorn")
-
 
 #: Less than this on the disk is the likely reason of a build that failed.
 _LITTLE_MB = 100
 
+#: What build() calls a release.
 _NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 
 

@@ -11,13 +11,20 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import flip, read_text, target_of, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import (
+    flip,
+    flip_back,
+    read_text,
+    target_of,
+    write_file,
+)
 
 SLOTS = ("blue", "green")
 
 #: Seconds between the flip and the end of the old slot: for a connection that nginx was just opening.
 _SETTLE = 0.5
 
+#: Answers that waiting does not change: the path is wrong, or closed to us.
 _FINAL = (400, 401, 403, 404, 405, 410)
 
 Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
@@ -71,7 +78,7 @@ class Health(t.NamedTuple):
         deadline = time.monotonic() + self.timeout
         while True:
             status, problem = self._ask(address)
-            # A worker has started when this is asked: a path that is wrong, or closed to us, stays so.
+            # A worker has started when this is asked.
             if problem is None or time.monotonic() > deadline or status in _FINAL:
                 return problem
             time.sleep(0.2)
@@ -116,7 +123,7 @@ class Slots:
         if live is None:
             # Before the first release, or the link was lost: then the slot that runs may still be of use.
             return next((slot for slot in SLOTS if not self.is_active(slot)), SLOTS[0])
-        return SLOTS[1 - SLOTS.index(live)]
+        return _other(live)
 
     def release_of(self, slot: t.Optional[str]) -> t.Optional[str]:
         """Return the name of the release that ``slot`` runs."""
@@ -147,7 +154,7 @@ class Slots:
 
         Empty as a rule. Not after a run that was killed between two of its steps, or after somebody's hand.
         """
-        other = SLOTS[1 - SLOTS.index(live)]
+        other = _other(live)
         wanted_link = os.path.join("releases", self.release_of(live) or "")
         due: t.List[t.Callable[[], None]] = []
         if not all(state.enabled for state in self._states(live)):
@@ -195,10 +202,7 @@ class Slots:
         flip(self.current, self.socket(slot))
         problem = health.ask(self.current)
         if problem is not None:
-            if before is None:
-                os.unlink(self.current)
-            else:
-                flip(self.current, before)
+            flip_back(self.current, before)
             self._systemctl("disable", slot)
             self._systemctl("stop", slot)
             raise SlotError("After the switch: " + problem)
@@ -239,6 +243,10 @@ class Slots:
     def _systemctl(self, verb: str, slot: str) -> None:
         # A unit that is not there yet has nothing to stop or reset; what matters shows in start().
         self._run(["systemctl", "--quiet", verb, *self._units(slot)])
+
+
+def _other(slot: str) -> str:
+    return SLOTS[1 - SLOTS.index(slot)]
 
 
 def _is_secret(path: str) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import pathlib
 import typing as t
 from collections.abc import Mapping
@@ -58,11 +59,12 @@ class Host:
                     raise Refused(name, HIDDEN, f"{accepted}; a variable of your own needs a less similar name")
 
     def fact(self, name: str) -> t.Any:
-        return (self.get("ansible_facts") or {}).get(name)
+        # Of a large dictionary one value is asked for: the others are neither templated nor copied.
+        return plain(self._template((self._variables.get("ansible_facts") or {}).get(name)))
 
     def in_group(self, group: str) -> bool | None:
         """Return whether this host is in ``group``, or None where the inventory has no such group."""
-        groups = self.get("groups") or {}
+        groups = self._variables.get("groups") or {}
         return self.get("inventory_hostname") in groups[group] if group in groups else None
 
 
@@ -78,6 +80,7 @@ def _meant(name: str, options: list[str]) -> list[str]:
     return close or longer or half
 
 
+@functools.cache
 def options_of(role: str) -> Mapping[str, t.Any]:
     """Return the options of a role's main entry point in its argument spec."""
     text = (ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
@@ -106,11 +109,10 @@ def _proxy(host: Host) -> dict[str, t.Any]:
 
 def _application(host: Host) -> dict[str, t.Any]:
     values = host.values("gunicorn_app")
-    if host.in_group("apps") and host.in_group("proxies") is None and _sites(host):
+    sites = _sites(host) or []
+    if sites and host.in_group("apps") and host.in_group("proxies") is None:
         raise Refused("groups.proxies", None, "a group of this name, for the host has nginx_proxy_sites to be served")
-    names = [
-        name for site in _sites(host) or [] if site["app"] == values["gunicorn_app_name"] for name in site["domains"]
-    ]
+    names = [name for site in sites if site["app"] == values["gunicorn_app_name"] for name in site["domains"]]
     return normalise_application(
         values,
         host=next((name for name in names if not name.startswith("*")), "localhost"),

@@ -7,26 +7,15 @@ import re
 from machine import Machine
 
 LINEAGE = "/etc/letsencrypt/live/notes"
+CERTIFICATE = f"{LINEAGE}/fullchain.pem"
 RENEW = "REQUESTS_CA_BUNDLE=/etc/pebble/ca.pem certbot renew --force-renewal --no-random-sleep-on-renew"
-
-
-def served(machine: Machine) -> str:
-    """The fingerprint of the served certificate."""
-    return machine.run(
-        "openssl s_client -connect 127.0.0.1:443 -servername notes.example.com </dev/null 2>/dev/null"
-        " | openssl x509 -noout -fingerprint -sha256"
-    ).strip()
-
-
-def on_disk(machine: Machine) -> str:
-    return machine.run(f"openssl x509 -in {LINEAGE}/fullchain.pem -noout -fingerprint -sha256").strip()
 
 
 def test_the_certificate_is_the_cas_and_for_the_sites_names(machine: Machine) -> None:
     text = machine.run(f"openssl x509 -in {LINEAGE}/fullchain.pem -noout -issuer -ext subjectAltName")
     assert "Pebble Intermediate CA" in text
     assert set(re.findall(r"DNS:([^,\s]+)", text)) == {"notes.example.com"}
-    assert served(machine) == on_disk(machine)
+    assert machine.fingerprint() == machine.fingerprint(CERTIFICATE)
 
 
 def test_nginx_reads_the_lineage(machine: Machine) -> None:
@@ -45,9 +34,9 @@ def test_the_timer_renews(machine: Machine) -> None:
 
 
 def test_a_run_of_the_timer_renews_nothing_that_is_not_due(machine: Machine) -> None:
-    before = on_disk(machine)
+    before = machine.fingerprint(CERTIFICATE)
     machine.run("systemctl start certbot.service")
-    assert on_disk(machine) == before == served(machine)
+    assert machine.fingerprint(CERTIFICATE) == before == machine.fingerprint()
     assert machine.failed_units() == []
 
 
@@ -56,22 +45,22 @@ def test_all_is_well_and_the_program_says_nothing(machine: Machine) -> None:
 
 
 def test_a_renewal_is_served_by_the_hook(machine: Machine) -> None:
-    before = served(machine)
+    before = machine.fingerprint()
     machine.run(RENEW)
-    assert on_disk(machine) != before
-    assert served(machine) == on_disk(machine)
+    assert machine.fingerprint(CERTIFICATE) != before
+    assert machine.fingerprint() == machine.fingerprint(CERTIFICATE)
     assert machine.ask("/version").status == 200
 
 
 def test_a_renewal_that_nginx_missed_is_healed_by_the_timers_unit(machine: Machine) -> None:
     machine.run(f"{RENEW} --no-directory-hooks")
-    assert served(machine) != on_disk(machine)
+    assert machine.fingerprint() != machine.fingerprint(CERTIFICATE)
     machine.run("systemctl start certbot.service")
-    assert served(machine) == on_disk(machine)
+    assert machine.fingerprint() == machine.fingerprint(CERTIFICATE)
 
 
 def test_a_certificate_that_does_not_fit_is_not_served(machine: Machine) -> None:
-    before = served(machine)
+    before = machine.fingerprint()
     archive = machine.run(f"readlink -f {LINEAGE}/privkey.pem").strip()
     machine.run("cp -a %s %s.kept && openssl ecparam -name prime256v1 -genkey -noout -out %s", *[archive] * 3)
     try:
@@ -79,7 +68,7 @@ def test_a_certificate_that_does_not_fit_is_not_served(machine: Machine) -> None
         assert (code, "is not the key of" in output) == (1, True), output
         assert machine.code("systemctl start certbot.service") != 0
         assert machine.failed_units() == ["certbot.service"]
-        assert served(machine) == before
+        assert machine.fingerprint() == before
     finally:
         machine.run("mv %s.kept %s", archive, archive)
     machine.run("systemctl start certbot.service")

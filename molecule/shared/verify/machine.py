@@ -87,6 +87,13 @@ class Machine:
         told = json.loads(summary)
         return Answer(int(done.rc), told["http_code"], told["http_version"], json.loads(headers or "{}"), body)
 
+    def fingerprint(self, path: str | None = None, also: str = "") -> str:
+        """The fingerprint of the certificate at `path`, or of the one that the site serves. :param also: for openssl"""
+        served = "openssl s_client -connect 127.0.0.1:443 -servername notes.example.com </dev/null 2>/dev/null"
+        return self.run(
+            f"{f'cat {path}' if path else served} | openssl x509 -noout -fingerprint -sha256 {also}"
+        ).strip()
+
     def slot(self) -> str:
         """The live slot."""
         return self.run("basename $(readlink /opt/notes/current.sock) .sock").strip()

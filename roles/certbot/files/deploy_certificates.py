@@ -14,11 +14,10 @@ import subprocess
 import sys
 import time
 
+from atomic import LOCKS, flip, target_of
 from certificate import problems_of, read_certificate, served_fingerprint
 
 LIVE = "/etc/letsencrypt/live"
-# Not /run/lock: whoever can read a file there can hold its lock.
-LOCKS = "/run/asgi-deploy"
 
 #: Seconds in which nginx has to serve a certificate after the reload.
 PATIENCE = 10
@@ -38,22 +37,14 @@ class Site:
         return problems_of(self.lineage + "/fullchain.pem", self.lineage + "/privkey.pem", self.domains)
 
     def is_linked(self):
-        return os.path.islink(self.link) and os.readlink(self.link) == self.lineage
-
-    def point_at(self, target):
-        temporary = self.link + ".new"
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        os.symlink(target, temporary)
-        os.replace(temporary, self.link)
+        return target_of(self.link) == self.lineage
 
     def switch(self):
-        self.before = os.readlink(self.link) if os.path.islink(self.link) else "bootstrap"
-        self.point_at(self.lineage)
+        self.before = target_of(self.link) or "bootstrap"
+        flip(self.link, self.lineage)
 
     def switch_back(self):
-        if self.before is not None:
-            self.point_at(self.before)
+        flip(self.link, self.before)
 
     def wanted(self):
         return read_certificate(self.lineage + "/fullchain.pem").fingerprint
