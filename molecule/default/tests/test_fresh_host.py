@@ -30,7 +30,7 @@ def fresh() -> Iterator[list[Machine]]:
             containers.append(start(client, name, platform["image"], network, labels, platform["hosts"]))
         for container in containers:
             wait_until_booted(container)
-        yield [Machine(str(container.name)) for container in containers]
+        yield [Machine(str(container.name), "notes.example.com") for container in containers]
     finally:
         for container in containers:
             container.remove(force=True, v=True)

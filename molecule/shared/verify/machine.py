@@ -14,7 +14,7 @@ import testinfra
 from testinfra.host import Host
 
 INSIDE = Path(__file__).resolve().parent / "inside"
-#: Where the root that Pebble's certificates chain to is kept in the container.
+#: Where the roots that the sites' certificates chain to are kept in the container; Pebble's in most scenarios.
 TRUST = "/root/pebble-root.pem"
 #: Stands between the parts of curl's output, and in none of them.
 _BREAK = "\x1e"
@@ -41,8 +41,10 @@ class Answer:
 
 
 class Machine:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, domain: str) -> None:
+        """:param domain: the site's, where a request names none"""
         self.name = name
+        self.domain = domain
         self.host: Host = testinfra.get_host(f"docker://{name}")
 
     def __repr__(self) -> str:
@@ -78,8 +80,8 @@ class Machine:
         self.run("printf %%s %s >%s", text, path)
 
     def ask(self, url: str, *options: str) -> Answer:
-        """Ask for `url`, a path of the site or a whole URL, over TLS that is verified against Pebble's root."""
-        whole = url if "://" in url else f"https://notes.example.com{url}"
+        """Ask for `url`, a path of the site or a whole URL, over TLS that is verified against the roots in TRUST."""
+        whole = url if "://" in url else f"https://{self.domain}{url}"
         command = ["curl", "--silent", "--max-time", "20", "--cacert", TRUST]
         command += ["--write-out", f"{_BREAK}%{{header_json}}{_BREAK}%{{json}}", *options, whole]
         done = self.host.run(shlex.join(command))
@@ -89,7 +91,7 @@ class Machine:
 
     def fingerprint(self, path: str | None = None, also: str = "") -> str:
         """The fingerprint of the certificate at `path`, or of the one that the site serves. :param also: for openssl"""
-        served = "openssl s_client -connect 127.0.0.1:443 -servername notes.example.com </dev/null 2>/dev/null"
+        served = f"openssl s_client -connect 127.0.0.1:443 -servername {self.domain} </dev/null 2>/dev/null"
         return self.run(
             f"{f'cat {path}' if path else served} | openssl x509 -noout -fingerprint -sha256 {also}"
         ).strip()

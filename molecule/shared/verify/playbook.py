@@ -63,13 +63,14 @@ class Outcome:
 
 @dataclass
 class Playbook:
-    """Runs `playbooks/site.yml` on all hosts of the scenario at once; the cost is that of one host."""
+    """Runs what the scenario converges with on all its hosts at once; the cost is that of one host."""
 
     hosts: Sequence[str]
     inventories: Sequence[Path]
 
     def __call__(self, *options: str, extra: Mapping[str, Any] | None = None, code: int | None = None) -> Outcome:
         """Run it. :param code: the exit code that is expected, where the caller asserts no other"""
+        converge = scenario()["ansible"]["playbooks"]["converge"]
         with tempfile.TemporaryDirectory(prefix="asgi-deploy-play-") as folder:
             variables, report = Path(folder, "extra.json"), Path(folder, "report.json")
             variables.write_text(json.dumps(dict(extra or {})), encoding="utf-8")
@@ -81,7 +82,7 @@ class Playbook:
                     f"--extra-vars=@{variables}",
                     f"--limit={','.join(self.hosts)}",
                     *options,
-                    str(ROOT / "playbooks/site.yml"),
+                    str(Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], converge)),
                 ],
                 cwd=ROOT,
                 env={
