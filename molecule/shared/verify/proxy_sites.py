@@ -10,13 +10,23 @@ from playbook import ROOT
 FOLDER = ROOT / "molecule/nginx_proxy/inventory/group_vars/proxies"
 
 
+#: The lists that are concatenated, each in a file of its name.
+LISTS = (
+    *("smallest", "everything", "access"),
+    *("limits", "cache", "static", "streams", "smuggling", "errors", "redirects", "upstreams"),
+)
+
+
+def listed(name: str) -> list[dict[str, Any]]:
+    """One list of the inventory."""
+    text = (FOLDER / f"sites_{name}.yml").read_text(encoding="utf-8")
+    found: list[dict[str, Any]] = yaml.safe_load(text)[f"sites_{name}"]
+    return found
+
+
 def sites() -> list[dict[str, Any]]:
     """The sites of the inventory, in its order."""
-    found: list[dict[str, Any]] = []
-    for name in ("smallest", "everything", "access", "behaviour"):
-        text = (FOLDER / f"sites_{name}.yml").read_text(encoding="utf-8")
-        found += yaml.safe_load(text)[f"sites_{name}"]
-    return found
+    return [site for name in LISTS for site in listed(name)]
 
 
 def with_site(name: str, **changes: Any) -> dict[str, Any]:
