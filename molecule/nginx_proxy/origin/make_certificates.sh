@@ -25,7 +25,7 @@ authority authority
 authority clients
 authority strangers
 leaf site authority /CN=example.test \
-  "$(printf 'extendedKeyUsage=serverAuth\nsubjectAltName=DNS:*.example.test,DNS:*.everything.example.test')"
+  "$(printf 'extendedKeyUsage=serverAuth\nsubjectAltName=DNS:*.example.test,DNS:*.everything.example.test,DNS:*.cache.example.test')"
 leaf alice clients '/O=Notes/CN=alice' extendedKeyUsage=clientAuth
 leaf mallory strangers '/O=Notes/CN=alice' extendedKeyUsage=clientAuth
 cat site.pem authority.pem >site-chain.pem
