@@ -46,17 +46,17 @@ class ActionModule(ActionBase):
             proxy = normalise(ROLE, Host(variables, self._templar.template))
             nginx = nginx_version(probe)
             render = renderer(str(ROLES / ROLE), ROLE)
-            files, generation = build_tree(render, proxy, nginx, ipv6="ipv6" in probe.split())
+            tree = build_tree(render, proxy, nginx, ipv6="ipv6" in probe.split())
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
         entry = render("nginx.conf.j2")
         if not installed:
-            after = {"/etc/nginx/nginx.conf": entry} | {f"/etc/nginx/deploy/current/{n}": files[n] for n in files}
+            after = {"/etc/nginx/nginx.conf": entry} | {f"/etc/nginx/deploy/current/{n}": tree.files[n] for n in tree.files}
             result.update(changed=True, diff=diff_of({}, after), msg="Not tested: nginx is not installed yet.")
             return result
         arguments = {
-            "files": files,
-            "generation": generation,
+            "files": tree.files,
+            "generation": tree.generation,
             "entry": entry,
             "pairs": tls_pairs(proxy, nginx),
             "served": served_certificates(proxy),

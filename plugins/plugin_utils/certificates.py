@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.hostnames import hostname
 from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import absolute_path
+from ansible_collections.asgi.deploy.plugins.plugin_utils.redirects import site_names
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.sites import site_name
 
@@ -55,7 +56,7 @@ def _certificates(
     ours = {index: site for index, site in enumerate(sites or []) if site["tls"]["source"] == "certbot"}
     if given is None:
         return [
-            _certificate(site["name"], site["domains"], f"nginx_proxy_sites[{index}]") for index, site in ours.items()
+            _certificate(site["name"], site_names(site), f"nginx_proxy_sites[{index}]") for index, site in ours.items()
         ]
     certificates: list[dict[str, t.Any]] = []
     for index, certificate in enumerate(given):
@@ -89,7 +90,7 @@ def _certificate(name: str, domains: t.Sequence[str], path: str) -> dict[str, t.
 
 
 def _check_served(domains: t.Sequence[str], sites: t.Sequence[t.Mapping[str, t.Any]], path: str) -> None:
-    served = {str(domain).lower() for site in sites for domain in site["domains"]}
+    served = {str(domain).lower() for site in sites for domain in site_names(site)}
     for index, domain in enumerate(domains):
         if domain not in served:
             raise Refused(
@@ -107,7 +108,7 @@ def _check_covered(site: t.Mapping[str, t.Any], certificates: t.Sequence[t.Mappi
             "certbot",
             f"a certificate named {site['name']} in certbot_certificates, or another source",
         )
-    for index, domain in enumerate(site["domains"]):
+    for index, domain in enumerate(site_names(site)):
         if str(domain).lower() not in own["domains"]:
             raise Refused(
                 f"{path}.domains[{index}]", domain, f"a name that certbot_certificates has under {site['name']}"

@@ -10,26 +10,45 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
-from ansible_collections.asgi.deploy.plugins.plugin_utils.values import field
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import field, integer
 
-#: What every site sends unless told otherwise. The policy restricts framing, forms, plug-ins and
-#: <base>, but no scripts: one that does breaks FastAPI's /docs, which loads from a CDN.
+#: What every site sends unless told otherwise: everything from the site itself, nothing inline, no frames of
+#: others, no plug-ins. data: images are what style sheets and browsers' own controls are made of.
 DEFAULTS = {
-    "Content-Security-Policy": "base-uri 'self'; form-action 'self'; frame-ancestors 'self'; object-src 'none'",
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'; "
+        "img-src 'self' data:; object-src 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "strict-origin-when-cross-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
 }
 
-#: nginx or the application frames messages by these; a second value breaks the connection.
+#: What FastAPI's /docs (Swagger UI) and /redoc load: scripts, styles and fonts from these hosts, one inline script.
+API_DOCS_POLICY = (
+    "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'; object-src 'none'; "
+    "script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; worker-src 'self' blob:; "
+    "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; "
+    "font-src 'self' https://fonts.gstatic.com; "
+    "img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly"
+)
+
+#: nginx or the application frames messages by these, or another variable is about them; a second value would
+#: break the connection or contradict the first.
 _RESERVED = (
+    "allow",
+    "alt-svc",
     "connection",
     "content-encoding",
     "content-length",
     "content-type",
     "date",
     "keep-alive",
+    "location",
+    "retry-after",
     "server",
     "set-cookie",
     "strict-transport-security",
@@ -37,9 +56,13 @@ _RESERVED = (
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "www-authenticate",
+    "x-cache",
     "x-request-id",
 )
 
+#: What the lists of the browsers ask for: a year.
+_PRELOAD_AGE = 31_536_000
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _VARIABLES = ("host", "remote_addr", "request_id", "scheme", "server_name")
 #: What may stand between nginx's double quotes: an open one would let the rest become directives.
@@ -47,15 +70,20 @@ _QUOTED = re.compile(r'(?:[^"\\]|\\["\\])*')
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))?", re.ASCII)
 
 
-def security_headers(changes: Mapping[str, t.Any], hsts_max_age: int | None, path: str) -> list[dict[str, str]]:
-    """Return the headers of one site, each as ``name``, ``value`` and ``slug``.
+def security_headers(
+    changes: Mapping[str, t.Any], hsts: str | None, path: str, inherited: Mapping[str, t.Any] | None = None
+) -> list[dict[str, str]]:
+    """Return the headers of a site or a location, each as ``name``, ``value`` and ``slug``.
 
     :param changes: header name to value; "" or None leaves a default one out
-    :param hsts_max_age: seconds, or None where the site does not speak TLS
+    :param hsts: the value of Strict-Transport-Security, or None where the site does not speak TLS
     :param path: the place of ``changes``, for the refusal
+    :param inherited: for a location, the changes of its site, checked already
     """
     wanted: dict[str, str] = dict(DEFAULTS)
     canonical = {name.lower(): name for name in wanted}
+    for name, value in (inherited or {}).items():
+        wanted[canonical.setdefault(name.lower(), name)] = value or ""
     given: set[str] = set()
     for name, value in changes.items():
         where = field(path, name)
@@ -65,18 +93,40 @@ def security_headers(changes: Mapping[str, t.Any], hsts_max_age: int | None, pat
         given.add(name.lower())
         name = canonical.setdefault(name.lower(), name)
         wanted[name] = _check_value(where, value)
-    if hsts_max_age is not None:
-        wanted["Strict-Transport-Security"] = f"max-age={hsts_max_age}"
+    if hsts is not None:
+        wanted["Strict-Transport-Security"] = hsts
     return [
-        {"name": name, "value": value, "slug": name.lower().replace("-", "_")}
-        for name, value in sorted(wanted.items())
-        if value
+        {"name": name, "value": value, "slug": variable_of(name)} for name, value in sorted(wanted.items()) if value
     ]
 
 
-def _check_name(path: str, name: t.Any) -> None:
+def strict_transport_security(tls: Mapping[str, t.Any], path: str) -> str | None:
+    """Return the value of the header of this name for a site's ``tls``, None for one without TLS."""
+    age, subdomains, preload = (tls[f"hsts_{key}"] for key in ("max_age", "include_subdomains", "preload"))
+    # Browsers read it as an unsigned number; a negative one would be ignored in silence.
+    integer(f"{path}.hsts_max_age", age, 0)
+    if preload and not (subdomains and age >= _PRELOAD_AGE):
+        accepted = f"preload with hsts_include_subdomains and an hsts_max_age of {_PRELOAD_AGE} or more"
+        raise Refused(f"{path}.hsts_preload", True, accepted)
+    if tls["source"] == "none":
+        return None
+    return f"max-age={age}" + ("; includeSubDomains" if subdomains else "") + ("; preload" if preload else "")
+
+
+def variable_of(name: str) -> str:
+    """Return a header's name as nginx has it in ``$http_…`` and ``$upstream_http_…``."""
+    return name.lower().replace("-", "_")
+
+
+def header_name(path: str, name: t.Any) -> str:
+    """Return ``name`` where it is a header's name."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise Refused(path, name, "a header name of letters, digits and hyphens")
+    return name
+
+
+def _check_name(path: str, name: t.Any) -> None:
+    header_name(path, name)
     if name.lower() == "strict-transport-security":
         raise Refused(path, name, "this header through tls.hsts_max_age")
     if name.lower() in _RESERVED:

@@ -9,7 +9,11 @@ import hashlib
 import re
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import API_DOCS_POLICY
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_host import LOG_DIR
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
+from ansible_collections.asgi.deploy.plugins.plugin_utils.tls_policy import POST_QUANTUM
+from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import ERROR_PAGES
 
 #: Ubuntu 22.04's. Older ones lack directives that the templates use.
 OLDEST = (1, 18, 0)
@@ -17,16 +21,18 @@ OLDEST = (1, 18, 0)
 #: The TLS folder of the default server, where nginx cannot turn unknown names away without a certificate.
 DEFAULT_PAIR = "_default"
 
-_SITE_FILES = ("site", "upstream", "security_header_values", "security_headers", "locations")
-_SHARED_FILES = (
-    "main",
-    "http/log",
-    "http/proxy",
-    "http/tls",
-    "http/default_servers",
-    "snippets/acme_challenge",
-    "snippets/proxy_headers",
-)
+#: Where the pages of a site are, in its folder.
+_PAGES = "pages"
+
+_SHARED_FILES = ("snippets/acme_challenge", "snippets/proxy_headers", "snippets/websocket")
+
+
+class Tree(t.NamedTuple):
+    """A generation: relative path to text. ``private`` are the password files, which are never shown."""
+
+    files: dict[str, str]
+    private: dict[str, str]
+    generation: str
 
 
 class NginxVersion(t.NamedTuple):
@@ -34,6 +40,8 @@ class NginxVersion(t.NamedTuple):
 
     version: tuple[int, ...]
     openssl: str
+    http3: bool = False
+    brotli: bool = False
 
     @property
     def http2_directive(self) -> bool:
@@ -58,6 +66,8 @@ class NginxVersion(t.NamedTuple):
 def nginx_version(text: str) -> NginxVersion:
     """Read what ``nginx -V`` printed, or a package's version such as ``1.22.1-9+deb12u2``.
 
+    :param text: with the names of the enabled modules in it, where they are known
+
     :raises Refused: where there is no version in it, or one that is too old
     """
     match = re.search(r"nginx/(\d+(?:\.\d+)+)", text) or re.search(r"(\d+(?:\.\d+)+)", text)
@@ -67,37 +77,169 @@ def nginx_version(text: str) -> NginxVersion:
     if version < OLDEST:
         raise Refused("nginx", match[1], f"nginx {'.'.join(map(str, OLDEST))} or later")
     openssl = re.search(r"running with OpenSSL (\S+?)[\s,)]", text) or re.search(r"built with OpenSSL (\S+)", text)
-    return NginxVersion(version, openssl[1] if openssl else "unknown")
+    http3 = "--with-http_v3_module" in text and version >= (1, 25, 1)
+    return NginxVersion(version, openssl[1] if openssl else "unknown", http3, "mod-http-brotli" in text)
 
 
-def build_tree(
-    render: t.Callable[..., str], proxy: t.Mapping[str, t.Any], nginx: NginxVersion, ipv6: bool
-) -> tuple[dict[str, str], str]:
-    """Return the files of a generation, relative path to text, and the generation's id.
+def build_tree(render: t.Callable[..., str], proxy: t.Mapping[str, t.Any], nginx: NginxVersion, ipv6: bool) -> Tree:
+    """Return the generation of a normalised structure.
 
-    The id is made from the text of all other files, so that the same configuration has the same id.
+    Its id is made from all other texts, so that the same configuration has the same id.
     """
-    listens = ipv6 if proxy["ipv6"] is None else proxy["ipv6"]
-    structure = {**proxy, "nginx": nginx, "default_pair": DEFAULT_PAIR, "ipv6": listens}
-    files = {f"{name}.conf": render(f"{name}.conf.j2", **structure) for name in _SHARED_FILES}
+    structure = _structure(proxy, nginx, ipv6)
+    files = {f"http/{name}.conf": render(f"http/{name}.conf.j2", **structure) for name in structure["http_files"][:-1]}
+    files |= {f"{name}.conf": render(f"{name}.conf.j2", **structure) for name in ("main", *_SHARED_FILES)}
+    private: dict[str, str] = {}
     for site in proxy["sites"]:
-        for name in _SITE_FILES:
-            text = render(f"site/{name}.conf.j2", **structure, site=site)
-            files[f"sites/{site['name']}/{name}.conf"] = text
+        for name, text in _site_files(render, structure, site).items():
+            files[f"sites/{site['name']}/{name}"] = text
+        for location in site["locations"] + site["static"]:
+            if location["access"]["users_file"]:
+                private[location["access"]["users_file"]] = location["access"]["users"]
     digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(f"{name}\0{files[name]}\0".encode())
+    for name, text in sorted({**files, **private}.items()):
+        digest.update(f"{name}\0{text}\0".encode())
     digest.update(str(proxy["status_port"]).encode())
     generation = digest.hexdigest()[:12]
-    files["http/status.conf"] = render("http/status.conf.j2", **structure, generation=generation)
-    return files, generation
+    files["http/status.conf"] = render("http/status.conf.j2", **{**structure, "generation": generation})
+    return Tree(files, private, generation)
+
+
+def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, ipv6: bool) -> dict[str, t.Any]:
+    """Return what the templates see: the normalised structure, and what the host's nginx makes of it."""
+    locations = [location for site in proxy["sites"] for location in site["locations"]]
+    return {
+        **proxy,
+        "nginx": nginx,
+        "ipv6": ipv6 if proxy["ipv6"] is None else proxy["ipv6"],
+        "http3": proxy["http3"] and nginx.http3 and "TLSv1.3" in proxy["tls_policy"]["protocols"],
+        "brotli": proxy["brotli"] and nginx.brotli,
+        "curves": _curves(proxy["tls_policy"]["curves"], nginx),
+        "http_files": _http_files(proxy, nginx),
+        "default_pair": DEFAULT_PAIR,
+        "default_log": access_log(proxy["access_log"], "access.log"),
+        "error_pages_path": ERROR_PAGES,
+        "api_docs_policy": API_DOCS_POLICY,
+        "uses_limits": any(location["limits"] for location in locations),
+        "uses_methods": any(location["methods"] for location in locations)
+        or any(site["static"] for site in proxy["sites"]),
+    }
+
+
+def _http_files(proxy: t.Mapping[str, t.Any], nginx: NginxVersion) -> list[str]:
+    """Return the concerns of the http block that this host has, in the order of their reading; status is the last."""
+    wanted = {
+        "client_address": bool(proxy["client_address"]["trusted"]),
+        "log": True,
+        "compression": proxy["gzip"] or (proxy["brotli"] and nginx.brotli),
+        "proxy": True,
+        "limits": True,
+        "answers": bool(proxy["sites"]),
+        "tls": True,
+        "default_servers": True,
+        "status": True,
+    }
+    return [name for name, needed in wanted.items() if needed]
+
+
+def _curves(wanted: t.Sequence[str], nginx: NginxVersion) -> list[str]:
+    if nginx.post_quantum:
+        return [f"?{name}" if name == POST_QUANTUM else name for name in wanted]
+    known = [name for name in wanted if name != POST_QUANTUM]
+    if not known:
+        accepted = f"a second group: this host's OpenSSL ({nginx.openssl}) does not have {POST_QUANTUM}"
+        raise Refused("nginx_proxy_tls_curves", list(wanted), accepted)
+    return known
+
+
+def _site_files(
+    render: t.Callable[..., str], structure: t.Mapping[str, t.Any], site: t.Mapping[str, t.Any]
+) -> dict[str, str]:
+    """Return the files of a site's folder: those of the http block, those of the server block, its pages."""
+    for_http = {
+        "upstream": bool(site["upstreams"]),
+        "security_header_values": True,
+        "limits": bool(site["zones"]),
+        "cache": bool(site["cache"]),
+        "maintenance": bool(site["maintenance"]["allow"]),
+        "log": bool(site["quiet_paths"]) and structure["access_log"]["target"] != "off",
+        "redirects": site["tls"]["source"] != "none" or bool(site["redirected_names"]),
+    }
+    names = [name for name, needed in for_http.items() if needed]
+    sets = _header_sets(site)
+    pages = _pages(render, site)
+    known = {
+        **structure,
+        "site": site,
+        "site_files": names,
+        "header_sets": sets,
+        "csp": next((item["value"] for item in site["headers"] if item["slug"] == "content_security_policy"), ""),
+        "pages": pages,
+        "site_log": _site_log(structure["access_log"], site),
+    }
+    rules = ["cache_rules"] if site["cache"] else []
+    files = {
+        f"{name}.conf": render(f"site/{name}.conf.j2", **known)
+        for name in ["site", *names, "guards", "locations", *rules]
+    }
+    for header_set in sets:
+        files[f"{header_set['file']}.conf"] = render("site/security_headers.conf.j2", **known, group=header_set)
+    return files | {f"{_PAGES}/{page['file']}": page["content"] for page in pages}
+
+
+def _header_sets(site: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Return the site's security headers, and those of each location that has its own."""
+    own = [
+        {
+            "file": f"security_headers_{location['slug']}",
+            "prefix": f"header_at__{site['slug']}__{location['slug']}",
+            "headers": location["headers"],
+            "docs": False,
+        }
+        for location in site["locations"] + site["static"]
+        if location["headers"]
+    ]
+    general = {"file": "security_headers", "prefix": f"header__{site['slug']}", "headers": site["headers"]}
+    return [{**general, "docs": bool(site["docs"])}, *own]
+
+
+def _pages(render: t.Callable[..., str], site: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Return the pages of a site, that of the maintenance among them unless 503 has a page of the user's."""
+    pages = [dict(page) for page in site["error_pages"]]
+    content = site["maintenance"]["content"]
+    if content is not None:
+        for page in pages:
+            page["statuses"] = [status for status in page["statuses"] if status != 503]
+    if not any(503 in page["statuses"] for page in pages):
+        page = {"statuses": [503], "file": "maintenance.html", "content": content or render("pages/maintenance.html.j2")}
+        pages.append(page)
+    return [page for page in pages if page["statuses"]]
+
+
+def _site_log(log: t.Mapping[str, t.Any], site: t.Mapping[str, t.Any]) -> str | None:
+    """Return the arguments of the site's own ``access_log``, None where the host's is the same."""
+    if log["target"] == "off" or not (log["per_site"] or site["quiet_paths"]):
+        return None
+    name = f"{site['name']}.access.log" if log["per_site"] else "access.log"
+    condition = f" if=$logged__{site['slug']}" if site["quiet_paths"] else ""
+    return access_log(log, name) + condition
+
+
+def access_log(log: t.Mapping[str, t.Any], name: str) -> str:
+    """Return the arguments of nginx's ``access_log`` for the log file ``name``."""
+    if log["target"] == "off":
+        return "off"
+    log_format = "asgi" if log["format"] == "json" else "combined"
+    if log["target"] == "file":
+        return f"{LOG_DIR}/{name} {log_format} buffer={log['buffer']} flush=1s"
+    return f"syslog:server={log['server']},tag=nginx,nohostname {log_format}"
 
 
 def tls_pairs(proxy: t.Mapping[str, t.Any], nginx: NginxVersion) -> list[dict[str, t.Any]]:
     """Return the TLS folders that the sites need, for the module nginx_tree."""
     default = {"name": DEFAULT_PAIR, "domains": ["unknown.invalid"], "source": "self_signed"}
     return ([] if nginx.rejects_handshakes else [default]) + [
-        {"name": site["name"], "domains": site["domains"], "source": site["tls"]["source"]}
+        {"name": site["name"], "domains": site["names"], "source": site["tls"]["source"]}
         for site in proxy["sites"]
         if site["tls"]["source"] in ("certbot", "self_signed")
     ]

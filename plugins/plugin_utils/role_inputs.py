@@ -17,7 +17,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.application import nor
 from ansible_collections.asgi.deploy.plugins.plugin_utils.certificates import normalise_certificates
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import HIDDEN, Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.shape import conform, plain
-from ansible_collections.asgi.deploy.plugins.plugin_utils.sites import normalise_proxy
+from ansible_collections.asgi.deploy.plugins.plugin_utils.sites import Surroundings, normalise_proxy
 from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
@@ -67,6 +67,15 @@ class Host:
         groups = self._variables.get("groups") or {}
         return self.get("inventory_hostname") in groups[group] if group in groups else None
 
+    def addresses(self, group: str) -> list[str] | None:
+        """Return where the hosts of ``group`` are reached, or None where the inventory has no such group."""
+        groups = self._variables.get("groups") or {}
+        if group not in groups:
+            return None
+        others = self._variables.get("hostvars") or {}
+        found = [plain(self._template(others[name].get("ansible_host", name))) for name in groups[group]]
+        return [f"[{address}]" if ":" in address else address for address in found]
+
 
 def _meant(name: str, options: list[str]) -> list[str]:
     """Return the options that ``name`` is a slip for, none where it is a name of the user's own.
@@ -103,8 +112,10 @@ def _proxy(host: Host) -> dict[str, t.Any]:
     application = None
     if apps_here is not False and host.get("gunicorn_app_name") is not None:
         values = host.values("gunicorn_app")
-        application = Application(values["gunicorn_app_name"], values["gunicorn_app_timeout"])
-    return normalise_proxy(host.values("nginx_proxy"), apps_here, application)
+        application = Application(
+            values["gunicorn_app_name"], values["gunicorn_app_timeout"], values["gunicorn_app_health_path"]
+        )
+    return normalise_proxy(host.values("nginx_proxy"), Surroundings(apps_here, application, host.addresses))
 
 
 def _application(host: Host) -> dict[str, t.Any]:

@@ -9,78 +9,113 @@ import re
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.application import application_name
-from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import security_headers
+from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import security_headers, strict_transport_security
 from ansible_collections.asgi.deploy.plugins.plugin_utils.hostnames import hostname
+from ansible_collections.asgi.deploy.plugins.plugin_utils.limits import Place, limits
+from ansible_collections.asgi.deploy.plugins.plugin_utils.locations import Site, body_size, site_locations
 from ansible_collections.asgi.deploy.plugins.plugin_utils.nginx_text import raw_directives
+from ansible_collections.asgi.deploy.plugins.plugin_utils.pages import blocked_paths, error_pages, maintenance
 from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import absolute_path, app_socket
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_host import normalise_host
+from ansible_collections.asgi.deploy.plugins.plugin_utils.redirects import redirects
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
-from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application, check_chain
+from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application
+from ansible_collections.asgi.deploy.plugins.plugin_utils.tls_policy import tls_policy
 from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import normalise_upstream, render_upstream
-from ansible_collections.asgi.deploy.plugins.plugin_utils.values import UNLIMITED, duration, duration_ms, integer, size
+from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import literally, url_path
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import duration, integer, size
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
-#: Ports that the sites themselves listen on.
-_SITE_PORTS = (80, 443)
+
+class Surroundings(t.NamedTuple):
+    """What the inventory says of the host besides the role's own variables.
+
+    ``apps_here``: whether the host is in the group ``apps``, None where there is no such group.
+    ``addresses``: the addresses of a group's hosts, None where there is no such group.
+    """
+
+    apps_here: bool | None = None
+    application: Application | None = None
+    addresses: t.Callable[[str], list[str] | None] = lambda group: None
 
 
-def normalise_proxy(
-    values: t.Mapping[str, t.Any], apps_here: bool | None = None, application: Application | None = None
-) -> dict[str, t.Any]:
+def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings = Surroundings()) -> dict[str, t.Any]:
     """Return the complete structure that the templates of nginx_proxy are rendered from.
 
     :param values: the role's variables, already of the spec's shape
-    :param apps_here: whether this host is in the group ``apps``; None where there is no such group
-    :param application: what is known of the host's application, for the chain of timeouts
     :raises Refused: naming ``nginx_proxy_…`` with its place
     """
-    _check_host(values)
-    sites = []
-    for index, site in enumerate(values["nginx_proxy_sites"]):
-        path = f"nginx_proxy_sites[{index}]"
-        sites.append(_site(site, path, values["nginx_proxy_tls_dir"], apps_here, application))
+    host = normalise_host(values)
+    given = values["nginx_proxy_sites"]
+    sites = [_site(site, f"nginx_proxy_sites[{index}]", host, around) for index, site in enumerate(given)]
     _check_together(sites)
+    profile = sites[0]["tls"]["profile"] if sites else "intermediate"
+    lists = [values[f"nginx_proxy_tls_{name}"] for name in ("protocols", "ciphers", "curves")]
     return {
+        **host,
         "sites": sites,
-        "tls_profile": sites[0]["tls"]["profile"] if sites else "intermediate",
-        "tls_dir": values["nginx_proxy_tls_dir"],
-        "acme_webroot": values["nginx_proxy_acme_webroot"],
-        "worker_connections": values["nginx_proxy_worker_connections"],
-        "status_port": values["nginx_proxy_status_port"],
-        "ipv6": values["nginx_proxy_ipv6"],
-        "generations": values["nginx_proxy_generations"],
+        "tls_policy": tls_policy(profile, *lists),
+        "folders": _folders(host, any(site["cache"] for site in sites)),
     }
 
 
-def _check_host(values: t.Mapping[str, t.Any]) -> None:
-    absolute_path("nginx_proxy_tls_dir", values["nginx_proxy_tls_dir"])
-    absolute_path("nginx_proxy_acme_webroot", values["nginx_proxy_acme_webroot"])
-    integer("nginx_proxy_worker_connections", values["nginx_proxy_worker_connections"], 64, 1_000_000)
-    # Two are the least that can be gone back from.
-    integer("nginx_proxy_generations", values["nginx_proxy_generations"], 2, 1000)
-    port = integer("nginx_proxy_status_port", values["nginx_proxy_status_port"], 1, 65535)
-    if port in _SITE_PORTS:
-        raise Refused("nginx_proxy_status_port", port, "a port that no site listens on (not 80, not 443)")
+def _folders(host: t.Mapping[str, t.Any], cache: bool) -> list[dict[str, str]]:
+    """Return the folders that nginx and its operators expect."""
+    paths = [host["acme_webroot"], host["maintenance_dir"], *([host["cache_dir"]] if cache else [])]
+    return [{"path": path, "owner": "root", "mode": "0755"} for path in paths]
 
 
 def _site(
-    site: t.Mapping[str, t.Any], path: str, tls_dir: str, apps_here: bool | None, application: Application | None
+    site: t.Mapping[str, t.Any], path: str, host: t.Mapping[str, t.Any], around: Surroundings
 ) -> dict[str, t.Any]:
     name = site_name(f"{path}.name", site["name"])
-    slug = re.sub(r"[^a-z0-9]", "_", name)
-    tls = _tls(site["tls"], f"{path}.tls", f"{tls_dir}/{name}/current")
+    slug = re.sub(r"[^a-z0-9]+", "_", name)
+    domains = _domains(site["domains"], f"{path}.domains")
+    names, paths = redirects(site["redirects"], f"{path}.redirects", domains)
+    tls = _tls(site["tls"], f"{path}.tls", f"{host['tls_dir']}/{name}/current")
+    hsts = strict_transport_security(site["tls"], f"{path}.tls")
+    headers = security_headers(site["headers"] or {}, hsts, f"{path}.headers")
+    upstreams: dict[str, str] = {}
+    trusted = [header["name"] for header in host["client_address"]["headers"]]
+    place = Place(f"{path}.limits", slug, tls["client_ca"] is not None, trusted)
+    # Also where every location has limits of its own: a mistake is one wherever it stands.
+    limits(site["limits"] or [], place)
+    body_size(site["body_size"], f"{path}.body_size")
+    known = Site(
+        given=site,
+        path=path,
+        name=name,
+        slug=slug,
+        tls=tls,
+        hsts=hsts,
+        trusted_headers=trusted,
+        application=around.application,
+        upstream=lambda rules, where, block: _upstream(rules, where, block, upstreams, around),
+    )
+    proxied, static = site_locations(known)
     return {
         "name": name,
         "slug": slug,
         "path": path,
-        "domains": _domains(site["domains"], f"{path}.domains"),
-        "upstream": _upstream(site, path, slug, apps_here, application),
+        "domains": domains,
+        "names": domains + [item["domain"] for item in names],
+        "redirected_names": names,
+        "redirected_paths": paths,
+        "upstreams": list(upstreams.values()),
         "tls": tls,
-        "headers": security_headers(
-            site["headers"], tls["hsts_max_age"] if tls["source"] != "none" else None, f"{path}.headers"
-        ),
-        "body_size": _body_size(site["body_size"], f"{path}.body_size"),
-        "timeouts": _timeouts(site, f"{path}.timeouts", application),
+        "headers": headers,
+        "docs": [f"^{literally(item)}(?:/|$)" for item in _api_docs(site["api_docs"], f"{path}.api_docs")],
+        "body_size": body_size(site["body_size"], f"{path}.body_size"),
+        "locations": proxied,
+        "static": static,
+        "zones": _zones(proxied),
+        "cache": _cache(site, path, proxied),
+        "error_pages": error_pages(site["error_pages"], f"{path}.error_pages"),
+        "intercept_errors": site["intercept_errors"],
+        "maintenance": maintenance(site["maintenance"], f"{path}.maintenance"),
+        "blocked_paths": blocked_paths(site["blocked_paths"], f"{path}.blocked_paths"),
+        "quiet_paths": _quiet_paths(site, path, around.application),
         "extra": raw_directives(f"{path}.extra", site["extra"]),
     }
 
@@ -105,29 +140,52 @@ def _domains(domains: list[str], path: str) -> list[str]:
 
 
 def _upstream(
-    site: t.Mapping[str, t.Any], path: str, slug: str, apps_here: bool | None, application: Application | None
-) -> dict[str, str]:
-    app, upstream = site["app"], site["upstream"]
-    if (app is None) == (upstream is None):
-        raise Refused(path, [key for key in ("app", "upstream") if site[key] is not None], "one of app and upstream")
-    name = f"site_{slug}"
+    rules: t.Mapping[str, t.Any], path: str, name: str, blocks: dict[str, str], around: Surroundings
+) -> str | None:
+    """Note the upstream block that ``app`` and ``upstream`` ask for, and return its name; None for neither."""
+    app, upstream = rules["app"], rules["upstream"]
+    if app is not None and upstream is not None:
+        raise Refused(path, ["app", "upstream"], "one of app and upstream")
+    if app is None and upstream is None:
+        return None
     if upstream is not None:
         if "name" in upstream:
             raise Refused(f"{path}.upstream.name", upstream["name"], "no name here: the site's own is used")
-        return {
-            "name": name,
-            "text": render_upstream(normalise_upstream({**upstream, "name": name}, f"{path}.upstream")),
-        }
-    application_name(f"{path}.app", app)
-    if apps_here is False:
-        raise Refused(
-            f"{path}.app", app, "an application on this very host (it is not in the group apps), or an upstream"
+        servers = _servers_of_group(upstream, f"{path}.upstream", around)
+        text = render_upstream(normalise_upstream({**servers, "name": name}, f"{path}.upstream"))
+    else:
+        _check_app(app, f"{path}.app", around)
+        text = render_upstream(
+            normalise_upstream({"name": name, "servers": [f"unix:{app_socket(app)}"]}, f"{path}.app")
         )
-    if application is not None and app != application.name:
+    blocks[name] = text
+    return name
+
+
+def _check_app(app: str, path: str, around: Surroundings) -> None:
+    application_name(path, app)
+    if around.apps_here is False:
+        raise Refused(path, app, "an application on this very host (it is not in the group apps), or an upstream")
+    if around.application is not None and app != around.application.name:
         # nginx would load, and answer every request with 502.
-        raise Refused(f"{path}.app", app, f"{application.name}, the gunicorn_app_name of this host, or an upstream")
-    server = {"name": name, "servers": [f"unix:{app_socket(app)}"]}
-    return {"name": name, "text": render_upstream(normalise_upstream(server, f"{path}.app"))}
+        raise Refused(path, app, f"{around.application.name}, the gunicorn_app_name of this host, or an upstream")
+
+
+def _servers_of_group(upstream: t.Mapping[str, t.Any], path: str, around: Surroundings) -> dict[str, t.Any]:
+    """Return the upstream with ``servers`` in place of ``group`` and ``port``."""
+    if "group" not in upstream:
+        if "port" in upstream:
+            raise Refused(f"{path}.port", upstream["port"], "a port together with group only")
+        return dict(upstream)
+    if "servers" in upstream:
+        raise Refused(path, ["group", "servers"], "one of group and servers")
+    group = upstream["group"]
+    addresses = around.addresses(group) if isinstance(group, str) else None
+    if not addresses:
+        raise Refused(f"{path}.group", group, "an inventory group with at least one host")
+    port = integer(f"{path}.port", upstream.get("port"), 1, 65535)
+    rest = {key: value for key, value in upstream.items() if key not in ("group", "port")}
+    return {**rest, "servers": [f"{address}:{port}" for address in addresses]}
 
 
 def _tls(tls: t.Mapping[str, t.Any], path: str, current: str) -> dict[str, t.Any]:
@@ -142,49 +200,65 @@ def _tls(tls: t.Mapping[str, t.Any], path: str, current: str) -> dict[str, t.Any
             if value is not None:
                 raise Refused(f"{path}.{key}", value, f"no {key} unless source is files (it is {tls['source']})")
         files = {"certificate": f"{current}/fullchain.pem", "key": f"{current}/privkey.pem"}
-    # Browsers read it as an unsigned number; a negative one would be ignored in silence.
-    integer(f"{path}.hsts_max_age", tls["hsts_max_age"], 0)
+    if tls["client_ca"] is not None:
+        absolute_path(f"{path}.client_ca", tls["client_ca"])
+        if tls["source"] == "none":
+            raise Refused(f"{path}.client_ca", tls["client_ca"], "no client certificates without TLS")
+    elif tls["client_certificates"] != "required":
+        raise Refused(f"{path}.client_certificates", tls["client_certificates"], "this together with client_ca only")
     return {**tls, **files}
 
 
-def _body_size(value: str, path: str) -> str:
-    checked = size(path, value, unlimited=True)
-    return "0" if checked == UNLIMITED else checked
+def _api_docs(values: t.Sequence[str], path: str) -> list[str]:
+    found = [url_path(f"{path}[{index}]", value).rstrip("/") for index, value in enumerate(values)]
+    if "" in found:
+        raise Refused(f"{path}[{found.index('')}]", "/", "the path of a page, such as /docs")
+    return found
 
 
-def _timeouts(site: t.Mapping[str, t.Any], path: str, application: Application | None) -> dict[str, str]:
-    timeouts = {key: duration(f"{path}.{key}", value) for key, value in site["timeouts"].items()}
-    # nginx documents that connecting cannot usually take longer than this; the kernel gives up first.
-    if duration_ms(timeouts["connect"]) > 75_000:
-        raise Refused(f"{path}.connect", timeouts["connect"], "at most 75s, the kernel gives up then")
-    if application is not None and site["app"] == application.name:
-        check_chain(f"{path}.read", timeouts["read"], application)
-    return timeouts
+def _zones(locations: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return the memory zones of the limits, each once: locations share those of their site."""
+    zones = {limit["zone"]: limit for location in locations for limit in location["limits"]}
+    return list(zones.values())
+
+
+def _cache(
+    site: t.Mapping[str, t.Any], path: str, locations: t.Sequence[t.Mapping[str, t.Any]]
+) -> dict[str, str] | None:
+    """Return the size of the site's cache where a location keeps answers."""
+    given = site["cache"] or {"size": "1g", "inactive": "1h"}
+    cache = {
+        "size": size(f"{path}.cache.size", given["size"], units="mg"),
+        "inactive": duration(f"{path}.cache.inactive", given["inactive"], milliseconds=False),
+    }
+    return cache if any(location["cache"] for location in locations) else None
+
+
+def _quiet_paths(site: t.Mapping[str, t.Any], path: str, application: Application | None) -> list[str]:
+    """Return regular expressions for the paths whose successes are not logged."""
+    given = site["quiet_paths"]
+    if given is None:
+        ours = application is not None and site["app"] == application.name
+        given = [application.health_path] if ours and application.health_path else []
+    paths = [url_path(f"{path}.quiet_paths[{index}]", value) for index, value in enumerate(given)]
+    return [literally(item) for item in paths]
 
 
 def _check_together(sites: list[dict[str, t.Any]]) -> None:
     slugs: dict[str, dict[str, t.Any]] = {}
     domains: dict[str, str] = {}
-    variables: dict[str, str] = {}
     for site in sites:
         if site["slug"] in slugs:
             other = slugs[site["slug"]]
-            raise Refused(
-                f"{site['path']}.name", site["name"], f"a name unlike that of {other['path']}, {other['name']}"
-            )
+            accepted = f"a name unlike that of {other['path']}, {other['name']}"
+            raise Refused(f"{site['path']}.name", site["name"], accepted)
         slugs[site["slug"]] = site
-        for index, domain in enumerate(site["domains"]):
+        for index, domain in enumerate(site["names"]):
+            own = len(site["domains"])
+            where = f"domains[{index}]" if index < own else "redirects"
             if domain in domains:
-                raise Refused(
-                    f"{site['path']}.domains[{index}]", domain, f"a name that {domains[domain]} does not have"
-                )
+                raise Refused(f"{site['path']}.{where}", domain, f"a name that {domains[domain]} does not have")
             domains[domain] = site["path"]
-        for header in site["headers"]:
-            place = f"{site['path']}.headers.{header['name']}"
-            # Of two maps for one variable nginx takes the last, without a word.
-            other_place = variables.setdefault(f"site_{site['slug']}_{header['slug']}", place)
-            if other_place != place:
-                raise Refused(place, header["name"], f"a header whose variable {other_place} does not have")
         if site["tls"]["profile"] != sites[0]["tls"]["profile"]:
             raise Refused(
                 f"{site['path']}.tls.profile",

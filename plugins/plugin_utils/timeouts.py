@@ -19,6 +19,7 @@ class Application(t.NamedTuple):
 
     name: str
     timeout: int
+    health_path: str | None = None
 
 
 def check_chain(path: str, read: str, application: Application) -> None:

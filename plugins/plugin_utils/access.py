@@ -1,0 +1,74 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may ask for what: addresses, users, methods, client certificates."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils.networks import networks
+from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import HIDDEN, Refused
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import field
+
+_METHOD = re.compile(r"[A-Z]{3,20}")
+_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+#: What Debian's libcrypt verifies, without the forms that are broken by a dictionary in minutes.
+_HASH = re.compile(r"\$(?:apr1|5|6|y|2[aby])\$[A-Za-z0-9./$=]{8,200}")
+#: nginx writes it between double quotes, and so does the header.
+_REALM = re.compile(r"[ !#%-\[\]-~]{1,80}")
+
+Rules = t.Mapping[str, t.Any]
+
+
+def access(rules: Rules, path: str, users_file: str) -> dict[str, t.Any]:
+    """Return ``allow``, ``deny``, ``satisfy``, ``realm`` and ``users``, complete.
+
+    :param rules: ``allow``, ``deny``, ``basic_auth`` and ``satisfy``; None where nothing was said
+    :param users_file: the password file of these rules, relative to the generation
+    """
+    allow = networks(f"{path}.allow", rules["allow"] or [], "then nobody is kept out")
+    deny = networks(f"{path}.deny", rules["deny"] or [], "then nobody is let in")
+    if rules["allow"] is not None and not allow:
+        raise Refused(f"{path}.allow", [], "at least one network, or no allow at all")
+    auth = rules["basic_auth"] or {"users": {}, "realm": "Restricted"}
+    users = _users(auth["users"], f"{path}.basic_auth.users")
+    if not _REALM.fullmatch(auth["realm"]):
+        raise Refused(f"{path}.basic_auth.realm", auth["realm"], "printable ASCII without quotes, $ and backslashes")
+    if rules["satisfy"] == "any" and not (users and (allow or deny)):
+        raise Refused(f"{path}.satisfy", "any", "any where there are both addresses and users to choose from")
+    return {
+        "allow": allow,
+        "deny": deny,
+        "satisfy": rules["satisfy"] or "all",
+        "realm": auth["realm"],
+        "users_file": users_file if users else None,
+        "users": "".join(f"{name}:{secret}\n" for name, secret in users.items()),
+    }
+
+
+def _users(users: t.Mapping[str, t.Any], path: str) -> dict[str, str]:
+    for name, secret in users.items():
+        here = field(path, name)
+        if not isinstance(name, str) or not _USER.fullmatch(name):
+            raise Refused(here, HIDDEN, "a user name of letters, digits and . _ @ + -, 64 at most")
+        if not isinstance(secret, str) or not _HASH.fullmatch(secret):
+            raise Refused(here, HIDDEN, "the hash of a password, as `openssl passwd -6` prints it")
+    return dict(users)
+
+
+def methods(values: t.Sequence[t.Any] | None, path: str) -> list[str] | None:
+    """Return the methods that are passed on, None for all."""
+    if values is None:
+        return None
+    if not values:
+        raise Refused(path, [], "at least one method, or no list at all")
+    found: list[str] = []
+    for index, value in enumerate(values):
+        if not _METHOD.fullmatch(value) or value in ("CONNECT", "TRACE"):
+            raise Refused(f"{path}[{index}]", value, "a method in capitals, such as GET (not CONNECT, not TRACE)")
+        if value in found and value != "HEAD":
+            raise Refused(f"{path}[{index}]", value, "each method once")
+        found += [name for name in ((value, "HEAD") if value == "GET" else (value,)) if name not in found]
+    return found

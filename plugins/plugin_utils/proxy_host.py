@@ -1,0 +1,156 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What nginx_proxy is told about the host as a whole: addresses, times, logs, where nginx comes from."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import header_name, variable_of
+from ansible_collections.asgi.deploy.plugins.plugin_utils.networks import networks
+from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import absolute_path
+from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import (
+    UNLIMITED,
+    duration,
+    integer,
+    server_address,
+    size,
+)
+
+Values = t.Mapping[str, t.Any]
+
+#: Where nginx keeps answers; each site has a folder of its name in it.
+CACHE_DIR = "/var/cache/nginx"
+#: A file of a site's name in it shows the site's maintenance page.
+MAINTENANCE_DIR = "/etc/nginx/maintenance"
+LOG_DIR = "/var/log/nginx"
+#: By it journald knows the unit; nginx itself has no standard output once it runs in the background.
+JOURNAL = "unix:/dev/log"
+
+BROTLI_PACKAGES = ("libnginx-mod-http-brotli-filter", "libnginx-mod-http-brotli-static")
+
+#: Ports that the sites themselves listen on.
+_SITE_PORTS = (80, 443)
+_INCLUDE = re.compile(r"/[A-Za-z0-9._@+/*?-]+")
+_GENERATION = re.compile(r"[A-Za-z0-9+-]{1,64}")
+_FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?")
+_URL = re.compile(r"(?:https?://[A-Za-z0-9.\[\]:-]+|file:/)(?:/[A-Za-z0-9._~/-]*)?")
+
+
+def normalise_host(values: Values) -> dict[str, t.Any]:
+    """Return the part of the structure that no site decides.
+
+    :param values: the role's variables, already of the spec's shape
+    :raises Refused: naming the variable
+    """
+    for name in ("nginx_proxy_tls_dir", "nginx_proxy_acme_webroot"):
+        absolute_path(name, values[name])
+    connections = integer("nginx_proxy_worker_connections", values["nginx_proxy_worker_connections"], 64, 1_000_000)
+    port = integer("nginx_proxy_status_port", values["nginx_proxy_status_port"], 1, 65535)
+    if port in _SITE_PORTS:
+        raise Refused("nginx_proxy_status_port", port, "a port that no site listens on (not 80, not 443)")
+    return {
+        "tls_dir": values["nginx_proxy_tls_dir"],
+        "acme_webroot": values["nginx_proxy_acme_webroot"],
+        "cache_dir": CACHE_DIR,
+        "maintenance_dir": MAINTENANCE_DIR,
+        "worker_connections": connections,
+        # A proxied request holds two connections, each a file; the rest is for logs, caches and libraries.
+        "worker_files": connections * 2 + 512,
+        "worker_shutdown_timeout": _shutdown_timeout(values["nginx_proxy_worker_shutdown_timeout"]),
+        "status_port": port,
+        "ipv6": values["nginx_proxy_ipv6"],
+        # Two are the least that can be gone back from.
+        "generations": integer("nginx_proxy_generations", values["nginx_proxy_generations"], 2, 1000),
+        "generation": _generation(values["nginx_proxy_generation"]),
+        "includes": _includes(values["nginx_proxy_includes"]),
+        "client_address": _client_address(values["nginx_proxy_client_address"]),
+        "proxy_protocol": values["nginx_proxy_client_address"]["proxy_protocol"],
+        "client_timeouts": {
+            key: duration(f"nginx_proxy_client_timeouts.{key}", value)
+            for key, value in values["nginx_proxy_client_timeouts"].items()
+        },
+        "http3": values["nginx_proxy_http3"],
+        "gzip": values["nginx_proxy_gzip"],
+        "brotli": values["nginx_proxy_brotli"],
+        "access_log": _access_log(values["nginx_proxy_access_log"]),
+        "packages": list(BROTLI_PACKAGES) if values["nginx_proxy_brotli"] else [],
+        "sandbox": values["nginx_proxy_sandbox"],
+        "repository": _repository(values),
+    }
+
+
+def _shutdown_timeout(value: t.Any) -> str | None:
+    checked = duration("nginx_proxy_worker_shutdown_timeout", value, unlimited=True)
+    return None if checked == UNLIMITED else checked
+
+
+def _generation(value: str | None) -> str | None:
+    if value is not None and not _GENERATION.fullmatch(value):
+        raise Refused("nginx_proxy_generation", value, "previous, or the name of a generation on the host")
+    return value
+
+
+def _includes(values: t.Sequence[str]) -> list[str]:
+    for index, value in enumerate(values):
+        here = f"nginx_proxy_includes[{index}]"
+        if not _INCLUDE.fullmatch(value) or ".." in value.split("/"):
+            raise Refused(here, value, "an absolute path, * and ? allowed, such as /etc/nginx/conf.d/*.conf")
+        if value.startswith("/etc/nginx/deploy") or value == "/etc/nginx/nginx.conf":
+            raise Refused(here, value, "a file that is not part of the configuration already")
+        if value in values[:index]:
+            raise Refused(here, value, "each file once")
+    return list(values)
+
+
+def _client_address(given: Values) -> dict[str, t.Any]:
+    path = "nginx_proxy_client_address"
+    trusted = networks(f"{path}.trusted", given["trusted"], "anybody could then choose the address they come from")
+    header = header_name(f"{path}.header", given["header"])
+    headers = [header_name(f"{path}.headers[{index}]", name) for index, name in enumerate(given["headers"])]
+    if not trusted and (headers or given["proxy_protocol"]):
+        raise Refused(f"{path}.trusted", [], "the networks of the proxies in front, which the rest is about")
+    if header != "X-Forwarded-For" and given["proxy_protocol"]:
+        raise Refused(f"{path}.header", header, "no header with proxy_protocol, which carries the address itself")
+    return {
+        "trusted": trusted,
+        "header": "proxy_protocol" if given["proxy_protocol"] else header,
+        "proxy_protocol": given["proxy_protocol"],
+        "headers": [{"name": name, "variable": variable_of(name)} for name in headers],
+    }
+
+
+def _access_log(given: Values) -> dict[str, t.Any]:
+    path = "nginx_proxy_access_log"
+    target, server = given["target"], given["server"]
+    if target == "syslog":
+        if server is None:
+            raise Refused(f"{path}.server", None, "the address of the syslog server; target syslog needs it")
+        server_address(f"{path}.server", server)
+    elif server is not None:
+        raise Refused(f"{path}.server", server, f"no server unless target is syslog (it is {target})")
+    if given["per_site"] and target != "file":
+        raise Refused(f"{path}.per_site", True, f"this with the target file only (it is {target})")
+    size(f"{path}.buffer", given["buffer"], units="km", maximum="64m")
+    return {**given, "server": JOURNAL if target == "stdout" else server}
+
+
+def _repository(values: Values) -> dict[str, t.Any] | None:
+    names = ("nginx_proxy_repository_url", "nginx_proxy_repository_key_url")
+    for name in names:
+        if values[name] is not None and not _URL.fullmatch(values[name]):
+            raise Refused(name, values[name], "an https:// URL")
+    fingerprints = values["nginx_proxy_repository_fingerprints"]
+    for index, value in enumerate(fingerprints):
+        if not _FINGERPRINT.fullmatch(value):
+            here = f"nginx_proxy_repository_fingerprints[{index}]"
+            raise Refused(here, value, "the 40 hexadecimal digits of a key's fingerprint, in capitals, without spaces")
+    if values["nginx_proxy_repository"] == "distribution":
+        return None
+    if not fingerprints:
+        raise Refused("nginx_proxy_repository_fingerprints", [], "at least one fingerprint")
+    url, key_url = (values[name] for name in names)
+    return {"url": url, "key_url": key_url, "fingerprints": fingerprints}

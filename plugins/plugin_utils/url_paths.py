@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Paths of URLs, and the folders behind them, as nginx's locations take them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import absolute_path
+from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
+
+#: nginx compares locations with the decoded path, so %2F and the like would never match.
+_PATH = re.compile(r"/[A-Za-z0-9._~!@:,+=*()/-]*")
+
+#: Where the pages of errors are: our own, and no client's.
+ERROR_PAGES = "/_error_pages/"
+_ACME = "/.well-known/acme-challenge/"
+
+
+def url_path(path: str, value: t.Any) -> str:
+    """Return ``value`` where it is a path that a location can have.
+
+    :raises Refused: for a relative one, ``..``, ``//``, a query, white space or a percent sign
+    """
+    accepted = "a path such as /api/, not encoded, of letters, digits and . _ ~ ! @ : , + = * ( ) / -"
+    if not isinstance(value, str) or not _PATH.fullmatch(value):
+        raise Refused(path, value, accepted)
+    if "//" in value or {"..", "."} & set(value.split("/")):
+        raise Refused(path, value, "a path without '..', '.' and '//': nginx has resolved them before it compares")
+    if value.startswith((ERROR_PAGES, _ACME)):
+        raise Refused(path, value, "a path that is not the proxy's own")
+    return value
+
+
+def folder(path: str, value: t.Any) -> str:
+    """Return the absolute path of a folder, with the slash at its end that nginx's ``alias`` needs."""
+    if not isinstance(value, str) or not value.endswith("/") or value == "/":
+        # /static/ with /srv/static lets /static/../ reach /srv: a slash on one side only is a hole.
+        raise Refused(path, value, "the absolute path of a folder, with a slash at its end")
+    absolute_path(path, value[:-1])
+    return value
+
+
+def slugs(paths: t.Iterable[str]) -> list[str]:
+    """Return a name for each path that files, zones and variables can have, each another one."""
+    found: list[str] = []
+    for path in paths:
+        base = re.sub(r"[^a-z0-9]+", "_", path.lower()).strip("_") or "root"
+        slug, number = base, 2
+        while slug in found:
+            slug, number = f"{base}_{number}", number + 1
+        found.append(slug)
+    return found
+
+
+def literally(text: str) -> str:
+    """Return a regular expression that matches ``text`` and nothing else, for an unquoted word of nginx."""
+    return re.sub(r"([^A-Za-z0-9_/~!@:,=-])", r"\\\1", text)
