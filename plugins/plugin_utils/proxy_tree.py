@@ -21,6 +21,31 @@ OLDEST = (1, 18, 0)
 #: The TLS folder of the default server, where nginx cannot turn unknown names away without a certificate.
 DEFAULT_PAIR = "_default"
 
+#: What is smaller when compressed; images, fonts of the web and archives are compressed already.
+_COMPRESSED_TYPES = (
+    "application/atom+xml",
+    "application/geo+json",
+    "application/javascript",
+    "application/json",
+    "application/ld+json",
+    "application/manifest+json",
+    "application/problem+json",
+    "application/rss+xml",
+    "application/vnd.api+json",
+    "application/wasm",
+    "application/x-ndjson",
+    "application/xml",
+    "image/bmp",
+    "image/svg+xml",
+    "image/x-icon",
+    "text/css",
+    "text/csv",
+    "text/javascript",
+    "text/markdown",
+    "text/plain",
+    "text/xml",
+)
+
 #: Where the pages of a site are, in its folder.
 _PAGES = "pages"
 
@@ -116,6 +141,7 @@ def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, ipv6: bool) ->
         "brotli": proxy["brotli"] and nginx.brotli,
         "curves": _curves(proxy["tls_policy"]["curves"], nginx),
         "http_files": _http_files(proxy, nginx),
+        "compressed_types": _COMPRESSED_TYPES,
         "default_pair": DEFAULT_PAIR,
         "default_log": access_log(proxy["access_log"], "access.log"),
         "error_pages_path": ERROR_PAGES,
@@ -211,8 +237,8 @@ def _pages(render: t.Callable[..., str], site: t.Mapping[str, t.Any]) -> list[di
         for page in pages:
             page["statuses"] = [status for status in page["statuses"] if status != 503]
     if not any(503 in page["statuses"] for page in pages):
-        page = {"statuses": [503], "file": "maintenance.html", "content": content or render("pages/maintenance.html.j2")}
-        pages.append(page)
+        content = content or render("pages/maintenance.html.j2")
+        pages.append({"statuses": [503], "file": "maintenance.html", "content": content})
     return [page for page in pages if page["statuses"]]
 
 

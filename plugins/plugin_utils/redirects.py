@@ -21,9 +21,9 @@ _URL = re.compile(r"https?://([^/:?#]+)(?::[1-9][0-9]{0,4})?(/[A-Za-z0-9._~!@:,+
 def redirects(
     items: t.Sequence[t.Mapping[str, t.Any]], path: str, domains: t.Sequence[str]
 ) -> tuple[list[dict[str, t.Any]], list[dict[str, t.Any]]]:
-    """Return the redirected names (``domain``, ``to``, ``status``) and paths (``location``, ``rest``, ``to``, ``status``).
+    """Return the redirected names (``domain``) and the redirected paths (``location``, ``rest``), each with ``to``.
 
-    ``rest`` is the regular expression whose first group is what follows a path that ends with a slash.
+    ``status`` is that of the answer. ``rest`` is the regular expression whose first group is what follows a path that ends with a slash.
     """
     names: list[dict[str, t.Any]] = []
     paths: list[dict[str, t.Any]] = []
@@ -72,7 +72,7 @@ def _path(item: t.Mapping[str, t.Any], path: str, others: t.Sequence[t.Mapping[s
         raise Refused(f"{path}.to", to, "a path such as /new or a URL such as https://example.com/new, encoded")
     if prefix and not to.endswith("/"):
         raise Refused(f"{path}.to", to, "a place that ends with a slash, as the path does")
-    if to.startswith(source) and prefix or to == source:
+    if (prefix and to.startswith(source)) or to == source:
         raise Refused(f"{path}.to", to, "another place than the path itself: the redirect would never end")
     # Of /old//evil.example only evil.example may follow the slash, or the browser goes to another host.
     rest = rf"^{literally(source)}[/\\\\]*(.*)$" if prefix else None

@@ -40,7 +40,7 @@ class Surroundings(t.NamedTuple):
     addresses: t.Callable[[str], list[str] | None] = lambda group: None
 
 
-def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings = Surroundings()) -> dict[str, t.Any]:
+def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings) -> dict[str, t.Any]:
     """Return the complete structure that the templates of nginx_proxy are rendered from.
 
     :param values: the role's variables, already of the spec's shape

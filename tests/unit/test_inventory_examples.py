@@ -61,7 +61,7 @@ def test_single_host_serves_the_application_over_https() -> None:
     host = Host(variables_of(inventory, name), template)
     application, proxy, certificates = (normalise(role, host) for role in ROLES)
     [site] = proxy["sites"]
-    assert f"server unix:{application['socket']};" in site["upstream"]["text"]
+    assert f"server unix:{application['socket']};" in site["upstreams"][0]
     assert site["tls"]["source"] == "certbot"
     assert certificates["certificates"] == [{"name": site["name"], "domains": site["domains"]}]
     assert application["health_host"] == site["domains"][0]

@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.asgi.deploy.plugins.module_utils import nginx_transaction as module
+from ansible_collections.asgi.deploy.plugins.module_utils import nginx_generations, nginx_switch, nginx_transaction
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, read_tree
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import NginxTransaction, Refusal
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import Entry
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import Generations, Refusal
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import NginxTransaction
 
 OLD = {"main.conf": "old\n", "sites/a/site.conf": "old a\n"}
 NEW = {"main.conf": "new\n", "sites/b/site.conf": "new b\n"}
+SECRET = {"sites/b/users": "ann:$6$hash\n"}
 ENTRY_OLD, ENTRY_NEW = "# by hand\n", "# asgi.deploy\ninclude deploy/current/main.conf;\n"
 
 
@@ -46,18 +51,33 @@ class PlayedNginx:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "deploy"
-    monkeypatch.setattr(module, "ENTRY", str(tmp_path / "nginx.conf"))
-    monkeypatch.setattr(module, "HOME", str(folder))
-    monkeypatch.setattr(module, "CURRENT", str(folder / "current"))
-    monkeypatch.setattr(module, "GENERATIONS", str(folder / "generations"))
-    (tmp_path / "nginx.conf").write_text(ENTRY_OLD, encoding="utf-8")
+    folder.mkdir()
+    # Whoever runs the tests may give files to their own group only.
+    monkeypatch.setattr(nginx_generations, "group_id", os.getgid)
+    entry_of(folder).write_text(ENTRY_OLD, encoding="utf-8")
     return folder
 
 
-def transaction(home: Path, files: dict[str, str], generation: str, nginx: PlayedNginx) -> NginxTransaction:
-    tls = str(home.parent / "tls")
-    params = {"files": files, "generation": generation, "entry": ENTRY_NEW, "keep": 2, "tls_dir": tls, "pairs": []}
-    return NginxTransaction({**params, "served": []}, t.cast("t.Any", nginx))
+def entry_of(home: Path) -> Path:
+    return home.parent / "nginx.conf"
+
+
+def transaction(
+    home: Path, files: dict[str, str], generation: str, nginx: PlayedNginx, private: dict[str, str] | None = None
+) -> NginxTransaction:
+    params = {
+        "files": files,
+        "private": private or {},
+        "generation": generation,
+        "keep": 2,
+        "tls_dir": str(home.parent / "tls"),
+        "pairs": [],
+        "served": [],
+        "folders": [],
+        "proxy_protocol": False,
+    }
+    entry = Entry(ENTRY_NEW, str(home), str(entry_of(home)))
+    return NginxTransaction(params, t.cast("t.Any", nginx), Generations(str(home)), entry)
 
 
 def live(home: Path) -> dict[str, str]:
@@ -75,7 +95,7 @@ def deployed(home: Path) -> PlayedNginx:
 
 def test_a_hand_made_entry_is_kept(home: Path, deployed: PlayedNginx) -> None:
     assert read_text(f"{home}/nginx.conf.before") == ENTRY_OLD
-    assert read_text(module.ENTRY) == ENTRY_NEW
+    assert read_text(str(entry_of(home))) == ENTRY_NEW
 
 
 def test_applied(home: Path, deployed: PlayedNginx) -> None:
@@ -111,52 +131,125 @@ def test_a_tree_that_nginx_does_not_take_is_undone(home: Path, first: bool) -> N
     with pytest.raises(Refusal, match="the new generation does not answer"):
         transaction(home, NEW, "1", nginx).apply()
     assert live(home) == ({} if first else OLD)
-    assert read_text(module.ENTRY) == (ENTRY_OLD if first else ENTRY_NEW)
+    assert read_text(str(entry_of(home))) == (ENTRY_OLD if first else ENTRY_NEW)
     assert len(list((home / "generations").iterdir())) == (0 if first else 1)
 
 
-#: What is done in this order; "entry" is the second kind of write_file.
-STEPS = ["write_file", "write_tree", "flip", "entry", "load"]
+#: What is done in this order: the owner's name, the function's.
+STEPS = [
+    (nginx_switch, "write_file"),
+    (nginx_switch, "write_generation"),
+    (Generations, "keep"),
+    (Generations, "point"),
+    (Entry, "put"),
+    (PlayedNginx, "load"),
+    (Generations, "confirm"),
+    (Entry, "settle"),
+    (Generations, "prune"),
+]
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["after", "before"])
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("first", [True, False])
-def test_killed(home: Path, monkeypatch: pytest.MonkeyPatch, first: bool, step: str, done: bool) -> None:
-    """Before or after a step: the host is on the old or the new generation, whole, and the next run ends the work."""
+@pytest.mark.parametrize(("owner", "step"), STEPS, ids=[name for _owner, name in STEPS])
+@pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
+@pytest.mark.parametrize("works", [True, False], ids=["works", "does-not"])
+def test_killed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, works: bool, first: bool, owner: t.Any, step: str, done: bool
+) -> None:
+    """Before or after a step: the host is on the old or the new generation, whole, and the next run ends the work.
+
+    Where nginx then does not take the new one, that run returns to the one before, which nginx has served.
+    """
     nginx = PlayedNginx(home)
     if not first:
         transaction(home, OLD, "0", nginx).apply()
-    if step == "entry" and not first:
-        # Written once only; then as if a hand had changed it.
-        Path(module.ENTRY).write_text(ENTRY_OLD, encoding="utf-8")
-    owner: t.Any = nginx if step == "load" else module
-    name = "write_file" if step == "entry" else step
-    real = getattr(owner, name)
+    real = getattr(owner, step)
 
     def kill(*arguments: t.Any) -> None:
-        if step == "entry" and arguments[0] != module.ENTRY:
-            real(*arguments)
-            return
         if done:
             real(*arguments)
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(owner, name, kill)
-        killed = transaction(home, NEW, "1", nginx)
+        patch.setattr(owner, step, kill)
+        killed = transaction(home, NEW, "1", nginx, SECRET)
         with pytest.raises(Killed):
             killed.apply()
-    assert live(home) in ({} if first else OLD, NEW)
-    assert read_text(module.ENTRY) in (ENTRY_OLD, ENTRY_NEW)
+    assert live(home) in ({} if first else OLD, {**NEW, **SECRET})
+    assert read_text(str(entry_of(home))) in ((ENTRY_OLD, ENTRY_NEW) if first else (ENTRY_NEW,))
+    if read_text(str(entry_of(home))) == ENTRY_NEW:
+        # nginx may be started at this moment.
+        assert live(home)
     # A real kill leaves this, which no `finally` removes.
     (home / ".stage-left").mkdir(parents=True, exist_ok=True)
+    served_already = (owner, step) in ((Entry, "settle"), (Generations, "prune")) or (step == "confirm" and done)
 
-    again = transaction(home, NEW, "1", nginx)
+    nginx.takes = works
+    again = transaction(home, NEW, "1", nginx, SECRET)
+    if not works and not served_already:
+        with pytest.raises(Refusal, match="The configuration before it is live again"):
+            again.apply() if again.differs() else again.apply_again()
+        assert read_text(str(entry_of(home))) == (ENTRY_OLD if first else ENTRY_NEW)
+        assert first or live(home) == OLD
+        return
+    nginx.takes = True
     if again.differs():
         again.apply()
         assert not (home / ".stage-left").exists()
+    elif again.is_unconfirmed():
+        again.apply_again()
     else:
         again.load_or_refuse()
-    assert live(home) == nginx.loaded == NEW
-    assert read_text(module.ENTRY) == ENTRY_NEW
+    assert live(home) == nginx.loaded == {**NEW, **SECRET}
+    assert read_text(str(entry_of(home))) == ENTRY_NEW
+    assert not transaction(home, NEW, "1", nginx, SECRET).is_unconfirmed()
+
+
+def test_a_hand_made_entry_comes_back_as_the_very_file(home: Path) -> None:
+    """A link stays a link, and a mode a mode: the owner of a host finds what they had."""
+    (home.parent / "their.conf").write_text(ENTRY_OLD, encoding="utf-8")
+    entry_of(home).unlink()
+    entry_of(home).symlink_to("their.conf")
+    before = entry_of(home).lstat()
+    nginx = PlayedNginx(home, takes=False)
+    with pytest.raises(Refusal):
+        transaction(home, NEW, "1", nginx).apply()
+    after = entry_of(home).lstat()
+    assert (after.st_ino, after.st_mode, after.st_mtime) == (before.st_ino, before.st_mode, before.st_mtime)
+    assert read_text(f"{home}/nginx.conf.before") == ENTRY_OLD
+
+
+def test_a_second_hand_made_entry_is_kept_beside_the_first(home: Path, deployed: PlayedNginx) -> None:
+    entry_of(home).write_text("# by hand again\n", encoding="utf-8")
+    transaction(home, OLD, "0", deployed).apply()
+    assert read_text(f"{home}/nginx.conf.before") == ENTRY_OLD
+    assert read_text(f"{home}/nginx.conf.before.2") == "# by hand again\n"
+
+
+class TestPrivateFiles:
+    @pytest.fixture
+    def nginx(self, home: Path) -> PlayedNginx:
+        nginx = PlayedNginx(home)
+        transaction(home, NEW, "1", nginx, SECRET).apply()
+        return nginx
+
+    def test_only_nginx_can_read_them(self, home: Path, nginx: PlayedNginx) -> None:
+        status = (home / "current" / "sites/b/users").stat()
+        assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o640, os.getgid())
+        assert not transaction(home, NEW, "1", nginx, SECRET).differs()
+
+    def test_a_changed_mode_is_put_right(self, home: Path, nginx: PlayedNginx) -> None:
+        (home / "current" / "sites/b/users").chmod(0o644)
+        again = transaction(home, NEW, "1", nginx, SECRET)
+        assert again.differs()
+        again.apply()
+        assert not transaction(home, NEW, "1", nginx, SECRET).differs()
+
+    @pytest.mark.parametrize("mode", [0o640, 0o644])
+    @pytest.mark.parametrize("after", [{}, {"sites/b/users": "bob:$6$other\n"}, SECRET])
+    def test_no_diff_shows_them(self, home: Path, nginx: PlayedNginx, mode: int, after: dict[str, str]) -> None:
+        (home / "current" / "sites/b/users").chmod(mode)
+        shown = str(transaction(home, OLD, "2", nginx, after).diff())
+        assert ("$6$" in shown) == (mode == 0o644 and not after)
+        drifted = mode == 0o644 and bool(after)
+        assert ("(hidden" in shown) == (after != SECRET or drifted)

@@ -95,8 +95,7 @@ SITES: list[tuple[dict[t.Any, t.Any], str, str, str]] = [
     ({"timeouts": {"raed": "5s"}}, ".timeouts.raed", '"5s"', "did you mean read?"),
     ({True: "x"}, ".true", '"x"', "only the keys name, domains"),
     # Features of a later version are unknown by name, not ignored.
-    ({"limits": [{"rate": 10}]}, ".limits", '[{"rate": 10}]', "only the keys name, domains"),
-    ({"cache": True}, ".cache", "true", "only the keys name, domains"),
+    ({"cache": True}, ".cache", "true", "a dictionary"),
     # Names.
     *(({"name": name}, ".name", shown, "lower-case letters, digits, dots, hyphens and underscores") for name, shown in [
         ("Notes", '"Notes"'), ("a b", '"a b"'), ("../a", '"../a"'), ("a..b", '"a..b"'), ("a/b", '"a/b"'),
@@ -243,13 +242,6 @@ TOGETHER: list[tuple[dict[str, t.Any], dict[str, t.Any], str, str]] = [
         "a name that nginx_proxy_sites[0] does not have",
     ),
     ({}, {"tls": {"source": "none", "profile": "modern"}}, '.tls.profile: "modern"', "one profile a host"),
-    # Both would be the variable $site_a_b_c, and nginx takes the last without a word.
-    (
-        {"name": "a", "headers": {"B-C": "1"}},
-        {"name": "a-b", "headers": {"C": "2"}},
-        '.headers.C: "C"',
-        "a header whose variable nginx_proxy_sites[0].headers.B-C does not have",
-    ),
 ]
 
 

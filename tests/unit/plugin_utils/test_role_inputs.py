@@ -97,7 +97,7 @@ def test_an_application_elsewhere_is_not_held_against_the_proxy(least: dict[str,
         groups={"apps": ["web2"]},
         nginx_proxy_sites=[{**site, "timeouts": {"read": "10m"}}],
     )
-    assert normalise("nginx_proxy", web)["sites"][0]["timeouts"]["read"] == "10m"
+    assert normalise("nginx_proxy", web)["sites"][0]["locations"][0]["timeouts"]["read"] == "10m"
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,6 @@ def test_headers(normalised: Normalise, site: dict[str, t.Any], expected: dict[s
         ({"body_size": "2g"}, "body_size", "2g"),
         ({"body_size": "1K"}, "body_size", "1K"),
         ({"body_size": "unlimited"}, "body_size", "0"),
-        ({}, "timeouts", {"connect": "5s", "send": "60s", "read": "60s"}),
-        ({"timeouts": {"read": "1h30m"}}, "timeouts", {"connect": "5s", "send": "60s", "read": "1h30m"}),
-        ({"timeouts": {"connect": "75s", "read": "9ms"}}, "timeouts", {"connect": "75s", "send": "60s", "read": "9ms"}),
         ({"name": "a"}, "slug", "a"),
         ({"name": "api.example.com"}, "slug", "api_example_com"),
         ({"extra": "\ndeny all;\n"}, "extra", "deny all;"),
@@ -85,6 +82,19 @@ def test_headers(normalised: Normalise, site: dict[str, t.Any], expected: dict[s
 )
 def test_site(normalised: Normalise, site: dict[str, t.Any], key: str, expected: t.Any) -> None:
     assert normalised("nginx_proxy", nginx_proxy_sites=[{**SITE, **site}])["sites"][0][key] == expected
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "expected"),
+    [
+        ({}, {"connect": "5s", "send": "60s", "read": "60s"}),
+        ({"read": "1h30m"}, {"connect": "5s", "send": "60s", "read": "1h30m"}),
+        ({"connect": "75s", "read": "9ms"}, {"connect": "75s", "send": "60s", "read": "9ms"}),
+    ],
+)
+def test_timeouts(normalised: Normalise, timeouts: dict[str, str], expected: dict[str, str]) -> None:
+    structure = normalised("nginx_proxy", nginx_proxy_sites=[{**SITE, "timeouts": timeouts}])
+    assert structure["sites"][0]["locations"][0]["timeouts"] == expected
 
 
 @pytest.mark.parametrize(
@@ -99,16 +109,16 @@ def test_site(normalised: Normalise, site: dict[str, t.Any], key: str, expected:
 def test_upstream(normalised: Normalise, upstream: dict[str, t.Any], line: str) -> None:
     site = {"name": "notes", "domains": ["a.example.com"], "upstream": upstream}
     structure = normalised("nginx_proxy", nginx_proxy_sites=[site], groups={"apps": ["web2"]})
-    assert structure["sites"][0]["upstream"]["name"] == "site_notes"
-    text = structure["sites"][0]["upstream"]["text"]
-    assert text.startswith("upstream site_notes {")
+    assert structure["sites"][0]["locations"][0]["upstream"] == "site__notes"
+    [text] = structure["sites"][0]["upstreams"]
+    assert text.startswith("upstream site__notes {")
     assert line in [row.strip() for row in text.splitlines()]
 
 
 @pytest.mark.parametrize("groups", [None, {"all": ["web1"]}, {"apps": ["web1", "web2"]}])
 def test_an_application_here_is_reached_by_its_socket(normalised: Normalise, groups: t.Any) -> None:
     structure = normalised("nginx_proxy", nginx_proxy_sites=[SITE], groups=groups)
-    assert "server unix:/opt/notes/current.sock;" in structure["sites"][0]["upstream"]["text"]
+    assert "server unix:/opt/notes/current.sock;" in structure["sites"][0]["upstreams"][0]
 
 
 @pytest.mark.parametrize(
@@ -127,14 +137,14 @@ def test_pair(normalised: Normalise, tls: t.Any, certificate: str, key: str) -> 
 def test_read_timeout_below_the_application(normalised: Normalise, least: dict[str, t.Any]) -> None:
     sites = [{**SITE, "timeouts": {"read": "89999ms"}}]
     structure = normalised("nginx_proxy", **least["gunicorn_app"], nginx_proxy_sites=sites)
-    assert structure["sites"][0]["timeouts"]["read"] == "89999ms"
+    assert structure["sites"][0]["locations"][0]["timeouts"]["read"] == "89999ms"
 
 
 def test_the_chain_is_that_of_an_application_only(normalised: Normalise, least: dict[str, t.Any]) -> None:
     upstream = {"servers": ["10.0.0.1:80"]}
     site = {"name": "notes", "domains": ["a.example.com"], "upstream": upstream, "timeouts": {"read": "10m"}}
     structure = normalised("nginx_proxy", **least["gunicorn_app"], nginx_proxy_sites=[site])
-    assert structure["sites"][0]["timeouts"]["read"] == "10m"
+    assert structure["sites"][0]["locations"][0]["timeouts"]["read"] == "10m"
 
 
 def test_an_application_that_is_not_here(normalised: Normalise, least: dict[str, t.Any]) -> None:
@@ -144,13 +154,17 @@ def test_an_application_that_is_not_here(normalised: Normalise, least: dict[str,
 
 
 def test_host_variables(normalised: Normalise) -> None:
-    assert normalised("nginx_proxy") == {
+    structure = normalised("nginx_proxy")
+    shown = ("sites", "tls_dir", "acme_webroot", "worker_connections", "worker_files", "status_port", "ipv6")
+    assert {key: structure[key] for key in (*shown, "generations", "generation", "repository")} == {
         "sites": [],
-        "tls_profile": "intermediate",
         "tls_dir": "/etc/nginx/tls",
         "acme_webroot": "/var/www/acme",
         "worker_connections": 4096,
+        "worker_files": 8704,
         "status_port": 8099,
         "ipv6": None,
         "generations": 5,
+        "generation": None,
+        "repository": None,
     }

@@ -1,0 +1,32 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a proxy's structure needs of its host besides nginx's configuration: packages, folders, files of systemd."""
+
+from __future__ import annotations
+
+import typing as t
+
+Structure = t.Mapping[str, t.Any]
+
+MASKED = (
+    "nginx.service is masked on this host (/etc/systemd/system/nginx.service is a link to /dev/null), so that nginx "
+    "could not be started; accepted: a host on which `systemctl unmask nginx.service` was run"
+)
+
+
+def packages(proxy: Structure) -> list[str]:
+    """Return the packages to install."""
+    # openssl makes the self-signed pair that nginx starts with; logrotate reads what nginx's package says of its logs.
+    wanted = ["nginx", "openssl", "logrotate"]
+    if proxy["brotli"]:
+        wanted += ["libnginx-mod-http-brotli-filter", "libnginx-mod-http-brotli-static"]
+    return wanted
+
+
+def folders(proxy: Structure) -> list[dict[str, str]]:
+    """Return the folders that have to be there before nginx starts, each with its owner and mode."""
+    paths = [proxy["acme_webroot"], proxy["maintenance_dir"]]
+    if any(site["cache"] for site in proxy["sites"]):
+        paths.append(proxy["cache_dir"])
+    return [{"path": path, "owner": "root", "mode": "0755"} for path in paths]
