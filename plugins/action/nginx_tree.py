@@ -11,6 +11,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import HIDDEN
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import MASKED, folders
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import (
     build_tree,
     nginx_version,
@@ -26,6 +28,8 @@ ROLE = "nginx_proxy"
 #: host), the version that would be installed answers.
 _PROBE = (
     "export PATH=$PATH:/usr/sbin; test -e /proc/net/if_inet6 && echo ipv6; "
+    "test /etc/systemd/system/nginx.service -ef /dev/null && echo masked; "
+    "ls /etc/nginx/modules-enabled 2>/dev/null; "
     "nginx -V 2>&1 || LC_ALL=C apt-cache policy nginx | grep Candidate"
 )
 
@@ -40,32 +44,47 @@ class ActionModule(ActionBase):
         result = super().run(tmp, variables)
         probe = self._low_level_execute_command(_PROBE)["stdout"]
         installed = "nginx version:" in probe
+        if "masked" in probe.split():
+            # Found here, in the first play: later the package is installed, and nothing can start it.
+            raise AnsibleActionFail(MASKED)
         if not installed and not self._task.check_mode:
             raise AnsibleActionFail("nginx is not installed on this host: " + probe.strip())
         try:
             proxy = normalise(ROLE, Host(variables, self._templar.template))
-            nginx = nginx_version(probe)
-            render = renderer(str(ROLES / ROLE), ROLE)
-            tree = build_tree(render, proxy, nginx, ipv6="ipv6" in probe.split())
+            if proxy["generation"] is None:
+                arguments = self._tree(proxy, probe)
+            elif not installed:
+                raise AnsibleActionFail("nginx_proxy_generation: this host has no generation, nor nginx")
+            else:
+                arguments = {"back_to": proxy["generation"], "tls_dir": proxy["tls_dir"]}
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
-        entry = render("nginx.conf.j2")
         if not installed:
-            after = {"/etc/nginx/nginx.conf": entry} | {f"/etc/nginx/deploy/current/{n}": tree.files[n] for n in tree.files}
+            shown = {**arguments["files"], **dict.fromkeys(arguments["private"], HIDDEN)}
+            after = {f"/etc/nginx/deploy/current/{name}": text for name, text in shown.items()}
+            after["/etc/nginx/nginx.conf"] = arguments["entry"]
             result.update(changed=True, diff=diff_of({}, after), msg="Not tested: nginx is not installed yet.")
             return result
-        arguments = {
-            "files": tree.files,
-            "generation": tree.generation,
-            "entry": entry,
-            "pairs": tls_pairs(proxy, nginx),
-            "served": served_certificates(proxy),
-            "tls_dir": proxy["tls_dir"],
-            "webroot": proxy["acme_webroot"],
-            "status_port": proxy["status_port"],
-            "keep": proxy["generations"],
-        }
         result.update(self._execute_module("asgi.deploy.nginx_tree", arguments, task_vars=variables))
         # The whole tree would come back with it.
         result.pop("invocation", None)
         return result
+
+    def _tree(self, proxy: dict[str, t.Any], probe: str) -> dict[str, t.Any]:
+        """Return the module's arguments for the inventory's configuration."""
+        nginx = nginx_version(probe)
+        render = renderer(str(ROLES / ROLE), ROLE)
+        tree = build_tree(render, proxy, nginx, ipv6="ipv6" in probe.split())
+        return {
+            "files": tree.files,
+            "private": tree.private,
+            "generation": tree.generation,
+            "entry": render("nginx.conf.j2"),
+            "pairs": tls_pairs(proxy, nginx),
+            "served": served_certificates(proxy),
+            "tls_dir": proxy["tls_dir"],
+            "folders": folders(proxy),
+            "proxy_protocol": proxy["client_address"]["proxy_protocol"],
+            "status_port": proxy["status_port"],
+            "keep": proxy["generations"],
+        }

@@ -3,18 +3,52 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changes on disk that are there whole or not at all, also after a power cut.
 
-Runs inside modules and, copied beside it, inside the program asgi-deploy-certificates: only the
-standard library, and nothing of Ansible.
+Runs inside modules and, copied beside them, inside the programs asgi-deploy-certificates and
+asgi-deploy-nginx-rollback: only the standard library, and nothing of Ansible.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import tempfile
+import time
 import typing as t
 
 #: Locks of this collection. Not /run/lock: whoever can read a file there can hold its lock, and the applications can.
 LOCKS = "/run/asgi-deploy"
+
+
+@contextlib.contextmanager
+def locked(name: str, what: str, seconds: float = 30) -> t.Iterator[None]:
+    """Hold the lock ``name``, which goes with the process, however that ends.
+
+    :param what: what holds it, for the message
+    :raises ValueError: where another process has it for longer than ``seconds``, naming that process
+    """
+    os.makedirs(LOCKS, mode=0o700, exist_ok=True)
+    deadline = time.monotonic() + seconds
+    with open(os.path.join(LOCKS, name), "a+", encoding="utf-8") as stream:
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    stream.seek(0)
+                    holder = stream.read().strip() or "unknown"
+                    raise ValueError(
+                        "{0} is running on this host already: process {1}".format(what, holder)
+                    ) from None
+            time.sleep(0.1)
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        try:
+            yield
+        finally:
+            stream.truncate(0)
 
 
 def words_of(error: BaseException) -> str:
@@ -33,13 +67,17 @@ def sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-def write_file(path: str, content: str, mode: int = 0o644) -> None:
-    """Replace ``path`` by ``content``; a reader sees the old file or the new one."""
+def write_file(path: str, content: str, mode: int = 0o644, group: int = -1) -> None:
+    """Replace ``path`` by ``content``; a reader sees the old file or the new one.
+
+    :param group: the id of the group that the file belongs to; -1 for the process's own
+    """
     folder = os.path.dirname(path)
     descriptor, temporary = tempfile.mkstemp(dir=folder, prefix="." + os.path.basename(path) + ".")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
             # Before the first byte: a secret must not be readable for a moment either.
+            os.fchown(stream.fileno(), -1, group)
             os.fchmod(stream.fileno(), mode)
             stream.write(content)
             stream.flush()
@@ -93,13 +131,22 @@ def read_tree(folder: str) -> t.Dict[str, str]:
     return files
 
 
-def write_tree(folder: str, files: t.Mapping[str, str]) -> None:
-    """Write ``files`` below ``folder``, which is made; durable when this returns."""
+def write_tree(
+    folder: str, files: t.Mapping[str, str], private: t.Optional[t.Mapping[str, str]] = None, group: int = -1
+) -> None:
+    """Write ``files`` below ``folder``, which is made; durable when this returns.
+
+    :param private: further files, which only root and the ``group`` can read
+    """
     os.makedirs(folder, mode=0o755)
-    for name in sorted(files):
+    secret = private or {}
+    for name in sorted({**files, **secret}):
         path = os.path.join(folder, name)
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        write_file(path, files[name])
+        if name in secret:
+            write_file(path, secret[name], 0o640, group)
+        else:
+            write_file(path, files[name])
 
 
 def diff_of(

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """X.509 pairs on a host: what a certificate says, whether nginx could serve it, and a self-signed one.
 
-Runs inside modules and, copied beside it, inside the program asgi-deploy-certificates: only the
-standard library, and nothing of Ansible.
+Runs inside modules and, copied beside them, inside the programs asgi-deploy-certificates and
+asgi-deploy-nginx-rollback: only the standard library, and nothing of Ansible.
 """
 
 from __future__ import annotations
@@ -101,14 +101,20 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted")
 
 
-def served_fingerprint(domain: str, port: int = 443) -> t.Optional[str]:
-    """Return the fingerprint of the certificate that this host serves for ``domain``, or None where it serves none."""
+def served_fingerprint(domain: str, port: int = 443, proxy_protocol: bool = False) -> t.Optional[str]:
+    """Return the fingerprint of the certificate that this host serves for ``domain``, or None where it serves none.
+
+    :param proxy_protocol: nginx expects the line of a load balancer first, and answers nobody who comes without it
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # The question is which certificate it is, not whether this host trusts it.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
         connection = socket.create_connection(("127.0.0.1", port), timeout=2)
+        if proxy_protocol:
+            source = connection.getsockname()[1]
+            connection.sendall("PROXY TCP4 127.0.0.1 127.0.0.1 {0} {1}\r\n".format(source, port).encode("ascii"))
         with context.wrap_socket(connection, server_hostname=domain.replace("*", "asgi-deploy")) as secured:
             return hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
     except OSError:

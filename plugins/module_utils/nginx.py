@@ -28,15 +28,32 @@ class Nginx:
 
         it is how nginx announces that a directive will not do what it says.
         """
-        had_pid_file = os.path.exists(PID_FILE)
-        code, output, errors = self._run(["nginx", "-t", "-c", configuration])
-        if not had_pid_file and os.path.exists(PID_FILE) and os.path.getsize(PID_FILE) == 0:
-            # The test leaves an empty one, which systemd then takes for nginx's.
-            os.unlink(PID_FILE)
+        code, output, errors = self._ask("-t", configuration)
         lines = [
             line for line in (output + errors).splitlines() if re.search(r"\[(warn|error|crit|alert|emerg)\]", line)
         ]
         return "\n".join(lines) or (None if code == 0 else errors.strip() or "nginx -t failed without a word")
+
+    def listing(self, configuration: str) -> t.Optional[str]:
+        """Return all that nginx reads for the file ``configuration``, or None where it cannot."""
+        code, output, _errors = self._ask("-T", configuration)
+        return output if code == 0 else None
+
+    def _ask(self, option: str, configuration: str) -> t.Tuple[int, str, str]:
+        had_pid_file = os.path.exists(PID_FILE)
+        answer = self._run(["nginx", option, "-c", configuration])
+        if not had_pid_file and os.path.exists(PID_FILE) and os.path.getsize(PID_FILE) == 0:
+            # The test leaves an empty one, which systemd then takes for nginx's.
+            os.unlink(PID_FILE)
+        return answer
+
+    def starts_at_boot(self) -> bool:
+        return self._run(["systemctl", "is-enabled", "--quiet", "nginx.service"])[0] == 0
+
+    def start_at_boot(self) -> t.Optional[str]:
+        """Returns what went wrong, or None."""
+        code, _output, errors = self._run(["systemctl", "enable", "--quiet", "nginx.service"])
+        return None if code == 0 else errors.strip()
 
     def load(self) -> t.Optional[str]:
         """Start nginx, or make the running one load its configuration. Returns what went wrong, or None."""

@@ -11,149 +11,154 @@ import tempfile
 import time
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import (
-    diff_of,
-    flip,
-    flip_back,
-    read_text,
-    read_tree,
-    target_of,
-    write_file,
-    write_tree,
-)
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_tree
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import (
     create_self_signed,
     read_certificate,
     served_fingerprint,
 )
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, explain
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import Entry
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import (
+    Generations,
+    Refusal,
+    drifted_modes,
+    private_below,
+)
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_switch import Files, load_and_confirm, prove
 from ansible_collections.asgi.deploy.plugins.module_utils.tls_folder import TlsFolders
-
-ENTRY = "/etc/nginx/nginx.conf"
-HOME = "/etc/nginx/deploy"
-CURRENT = HOME + "/current"
-GENERATIONS = HOME + "/generations"
-
 
 #: Seconds in which nginx has to serve a certificate after the reload.
 _PATIENCE = 10
 
-
-class Refusal(Exception):
-    """The tree must not go live; the text says why."""
+#: What --diff shows of a password file.
+HIDDEN = "(hidden)\n"
+HIDDEN_CHANGED = "(hidden, and other than before)\n"
 
 
 class NginxTransaction:
     """:param params: the parameters of the module nginx_tree"""
 
-    def __init__(self, params: t.Mapping[str, t.Any], nginx: Nginx) -> None:
+    def __init__(self, params: t.Mapping[str, t.Any], nginx: Nginx, generations: Generations, entry: Entry) -> None:
         self.files: t.Dict[str, str] = dict(params["files"])
+        self.private: t.Dict[str, str] = dict(params["private"])
         self.generation: str = params["generation"]
-        self.entry: str = params["entry"]
         self.keep: int = params["keep"]
-        self.tls = TlsFolders(params["tls_dir"], params["pairs"])
+        self.proxy_protocol: bool = params["proxy_protocol"]
         self.served = params["served"]
+        self.missing_folders = [item["path"] for item in params["folders"] if not os.path.isdir(item["path"])]
+        pairs = [{**pair, "proxy_protocol": self.proxy_protocol} for pair in params["pairs"]]
+        self.tls = TlsFolders(params["tls_dir"], pairs)
         self.nginx = nginx
-        self.live_files = read_tree(CURRENT + "/")
-        self.live_entry = read_text(ENTRY)
+        self.generations = generations
+        self.entry = entry
+        self.live_files = read_tree(generations.current + "/")
 
     def differs(self) -> bool:
-        return self.live_files != self.files or self.live_entry != self.entry
+        wanted = {**self.files, **self.private}
+        drifted = drifted_modes(self.generations.current, self.private)
+        return self.live_files != wanted or self.entry.differs() or bool(drifted)
+
+    def is_unconfirmed(self) -> bool:
+        """Return whether the live generation is one that nginx was never seen to serve: a run was killed."""
+        return self.generations.live() not in self.generations.confirmed() or self.entry.is_aside()
 
     def diff(self) -> t.List[t.Dict[str, str]]:
-        before = {CURRENT + "/" + name: text for name, text in self.live_files.items()}
-        after = {CURRENT + "/" + name: text for name, text in self.files.items()}
-        return diff_of({ENTRY: self.live_entry, **before}, {ENTRY: self.entry, **after})
-
-    def prove(self, stage: str, substitutes: t.Mapping[str, str]) -> None:
-        """Test the tree in the folder ``stage``, which is laid out like /etc/nginx.
-
-        :param substitutes: what to write instead of TLS folders that are only there after a real run
-        """
-        write_file(os.path.join(stage, "nginx.conf"), self.entry)
-        files = self.files
-        for folder, substitute in substitutes.items():
-            files = {name: text.replace(folder + "/", substitute + "/") for name, text in files.items()}
-        write_tree(os.path.join(stage, "deploy", "current"), files)
-        message = self.nginx.test(os.path.join(stage, "nginx.conf"))
-        if message:
-            raise Refusal(explain(message, os.path.join(stage, "deploy/current"), self.files))
+        hidden = {*private_below(self.generations.current), *self.private}
+        before = {name: HIDDEN if name in hidden else text for name, text in self.live_files.items()}
+        after = dict(self.files)
+        for name, text in self.private.items():
+            after[name] = HIDDEN if self.live_files.get(name, text) == text else HIDDEN_CHANGED
+        for name in drifted_modes(self.generations.current, self.private):
+            after[name] = HIDDEN_CHANGED
+        current = self.generations.current + "/"
+        return diff_of(
+            {self.entry.path: self.entry.live, **{current + name: text for name, text in before.items()}},
+            {self.entry.path: self.entry.text, **{current + name: text for name, text in after.items()}},
+        )
 
     def check(self) -> None:
-        """Prove the tree without a change to the host, with throw-away pairs where it has none yet."""
+        """Prove the tree without a change to the host, with throw-away folders where it has none yet."""
         with tempfile.TemporaryDirectory(prefix="asgi-deploy-check-") as stage:
             substitutes = {}
             for pair in self.tls.absent():
                 substitutes[self.tls.current(pair["name"])] = os.path.join(stage, pair["name"])
                 create_self_signed(os.path.join(stage, pair["name"]), pair["domains"])
-            self.prove(stage, substitutes)
+            for number, folder in enumerate(self.missing_folders):
+                substitutes[folder] = os.path.join(stage, "folder{0}".format(number))
+                os.mkdir(substitutes[folder])
+            prove(self.nginx, stage, self.entry.text, Files(self.files, self.private), substitutes)
 
     def test_live(self) -> None:
         """Test what is live. On every run: what a package or a hand changed beside the tree shows up here,
 
         and not at the next restart.
         """
-        message = self.nginx.test(ENTRY)
+        message = self.nginx.test(self.entry.path)
         if message:
-            raise Refusal(explain(message, CURRENT, self.files))
+            raise Refusal(explain(message, self.generations.current, self.files))
 
     def stage(self) -> str:
-        """Prove the tree and return its folder among the generations."""
-        os.makedirs(GENERATIONS, mode=0o755, exist_ok=True)
-        for name in os.listdir(HOME):
-            if name.startswith(".stage-"):
-                shutil.rmtree(os.path.join(HOME, name))
-        stage = tempfile.mkdtemp(dir=HOME, prefix=".stage-")
+        """Prove the tree and return its name among the generations."""
+        stage = self.generations.stage()
         try:
-            self.prove(stage, {})
-            # The time keeps the names in order, and apart where the same tree comes back.
-            name = time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime()) + self.generation
-            folder = os.path.join(GENERATIONS, name)
-            while os.path.exists(folder):
-                # Of the same second, and perhaps the live one: never removed before its successor is.
-                folder += "+"
-            os.rename(os.path.join(stage, "deploy", "current"), folder)
-            return folder
+            prove(self.nginx, stage, self.entry.text, Files(self.files, self.private), {})
+            return self.generations.keep(os.path.join(stage, "deploy", "current"), self.generation)
         finally:
             shutil.rmtree(stage)
 
     def apply(self) -> None:
         """Put the tree live, or leave everything as it was."""
-        folder = self.stage()
-        before = target_of(CURRENT)
-        self._keep_foreign_entry()
-        flip(CURRENT, os.path.join("generations", os.path.basename(folder)))
-        if self.live_entry != self.entry:
-            write_file(ENTRY, self.entry)
+        before = self._way_back()
+        name = self.stage()
+        self.generations.point(name)
+        # After the flip: an entry of ours whose tree is not there would keep nginx from starting.
+        self.entry.put()
+        self._settle(name, before)
+
+    def apply_again(self) -> None:
+        """End what a killed run began, or undo it."""
+        name = self.generations.live() or ""
+        self._settle(name, self.generations.way_back(name))
+
+    def _way_back(self) -> t.Optional[str]:
+        live = self.generations.live()
+        if live is None or (self.is_unconfirmed() and self.generations.confirmed()):
+            return self.generations.way_back(live or "")
+        return live
+
+    def _settle(self, name: str, before: t.Optional[str]) -> None:
         problem = self.load()
         if problem is None:
-            self._prune()
+            self.generations.confirm(name)
+            self.entry.settle()
+            self.generations.prune(self.keep)
             return
-        if self.live_entry is not None and self.live_entry != self.entry:
-            write_file(ENTRY, self.live_entry)
-        flip_back(CURRENT, before)
-        shutil.rmtree(folder)
+        if before is None and not self.entry.is_aside():
+            raise Refusal(problem)
+        self.entry.put_back()
+        self.generations.point(before)
+        shutil.rmtree(self.generations.path(name))
         self.nginx.load()
         raise Refusal(problem + "\nThe configuration before it is live again.")
+
+    def kept_folders(self) -> t.Set[str]:
+        """Return the TLS folders that a generation on the host reads: without them nobody can go back to it."""
+        names = [self.generations.named(one.name, self.tls.root) for one in self.generations.all()]
+        return set().union(*names)
 
     def unserved(self) -> t.List[str]:
         """Return the domains whose certificate nginx serves otherwise than it is on disk: somebody renewed it."""
         return [
             item["domain"]
             for item in self.served
-            if served_fingerprint(item["domain"]) != _on_disk(item["certificate"])
+            if served_fingerprint(item["domain"], proxy_protocol=self.proxy_protocol) != _on_disk(item["certificate"])
         ]
 
     def load(self) -> t.Optional[str]:
-        problem = self.nginx.load()
+        problem = load_and_confirm(self.nginx, self.generation)
         if problem is not None:
-            return "nginx did not take the configuration: " + problem
-        if not self.nginx.confirm(self.generation):
-            return (
-                "nginx was reloaded, but the new generation does not answer: it goes on with the configuration it "
-                "had. The end of /var/log/nginx/error.log says why; a port that another program holds is the usual "
-                "reason.\n" + "\n".join((read_text("/var/log/nginx/error.log") or "").splitlines()[-5:])
-            )
+            return problem
         deadline = time.monotonic() + _PATIENCE
         while self.unserved():
             if time.monotonic() > deadline:
@@ -167,18 +172,6 @@ class NginxTransaction:
         problem = self.load()
         if problem:
             raise Refusal(problem)
-
-    def _keep_foreign_entry(self) -> None:
-        """A hand-made nginx.conf is no file of ours: it stays beside the new one."""
-        kept = HOME + "/nginx.conf.before"
-        if self.live_entry is not None and "asgi.deploy" not in self.live_entry and not os.path.exists(kept):
-            write_file(kept, self.live_entry)
-
-    def _prune(self) -> None:
-        live = os.path.basename(os.path.realpath(CURRENT))
-        names = sorted(name for name in os.listdir(GENERATIONS) if name != live)
-        for name in names[: max(0, len(names) - (self.keep - 1))]:
-            shutil.rmtree(os.path.join(GENERATIONS, name))
 
 
 def _on_disk(certificate: str) -> t.Optional[str]:

@@ -4,7 +4,11 @@
 """The folder with one folder a site, in which ``current`` points at the pair that nginx serves.
 
 ``bootstrap/`` holds a self-signed pair, so that nginx starts before any certificate exists, and
-``site.json`` says what the site wants; by it a folder is known as ours.
+``site.json`` says what the site wants; by it a folder is known as ours. The folder of a site that is gone
+stays, marked as such, while a generation that may be gone back to reads it.
+
+Runs inside modules and, copied beside them, inside the program asgi-deploy-nginx-rollback: only the standard
+library, and nothing of Ansible.
 """
 
 from __future__ import annotations
@@ -27,6 +31,9 @@ LINEAGES = "/etc/letsencrypt/live"
 
 #: A self-signed pair is made again this long before its end.
 _SPARE_SECONDS = 30 * 86400
+
+#: The source of a site that is not served any more.
+GONE = "gone"
 
 Pair = t.Mapping[str, t.Any]
 
@@ -72,17 +79,59 @@ class TlsFolders:
             write_file(self._marker(pair), self._description(pair))
         return reload
 
-    def remove_foreign(self) -> bool:
-        """Remove folders of sites that are gone: only those that carry our marker. Returns whether any was."""
+    def remove_foreign(self, needed: t.Container[str] = ()) -> bool:
+        """Remove folders of sites that are gone: only those that carry our marker. Returns whether any was.
+
+        :param needed: names that stay, out of certbot's reach, for the generations that read them
+        """
         wanted = {pair["name"] for pair in self.pairs}
-        gone = [
-            name
-            for name in (os.listdir(self.root) if os.path.isdir(self.root) else [])
-            if name not in wanted and os.path.exists(os.path.join(self.root, name, "site.json"))
-        ]
-        for name in gone:
-            shutil.rmtree(self.folder(name))
-        return bool(gone)
+        changed = False
+        for name in self._ours():
+            if name in wanted:
+                continue
+            if name in needed:
+                changed = self._mark(name, gone=True) or changed
+            else:
+                shutil.rmtree(self.folder(name))
+                changed = True
+        return changed
+
+    def mend(self, names: t.Iterable[str]) -> None:
+        """Give those of our folders that nginx could not open now something that it can."""
+        ours = set(self._ours())
+        for name in sorted(ours.intersection(names)):
+            pair = self._remembered(name)
+            if self._wrong_link(pair):
+                if self._bootstrap_is_due(pair):
+                    create_self_signed(self._bootstrap(pair), pair["domains"])
+                flip(self.current(name), self._best(pair))
+
+    def mark(self, live: t.Container[str]) -> None:
+        """Let certbot's program care for the folders in ``live``, which nginx reads now, and for no others."""
+        for name in self._ours():
+            self._mark(name, gone=name not in live)
+
+    def _ours(self) -> t.List[str]:
+        names = sorted(os.listdir(self.root)) if os.path.isdir(self.root) else []
+        return [name for name in names if os.path.exists(os.path.join(self.root, name, "site.json"))]
+
+    def _remembered(self, name: str) -> t.Dict[str, t.Any]:
+        """Return the pair that a folder of ours was made for."""
+        text = read_text(os.path.join(self.folder(name), "site.json")) or ""
+        try:
+            wanted = json.loads(text)
+            source = wanted["was"] if wanted["source"] == GONE else wanted["source"]
+            return {**wanted, "name": name, "source": source, "domains": list(wanted["domains"])}
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(self.folder(name) + "/site.json is not as this collection writes it") from None
+
+    def _mark(self, name: str, gone: bool) -> bool:
+        pair = self._remembered(name)
+        text = self._description({**pair, "source": GONE, "was": pair["source"]} if gone else pair)
+        if read_text(self._marker(pair)) == text:
+            return False
+        write_file(self._marker(pair), text)
+        return True
 
     def _best(self, pair: Pair) -> str:
         """Return what ``current`` should point at: a site that comes back finds its certificate at once."""
@@ -100,6 +149,11 @@ class TlsFolders:
 
     def _description(self, pair: Pair) -> str:
         wanted = {"domains": sorted(pair["domains"]), "source": pair["source"]}
+        if pair.get("proxy_protocol"):
+            # certbot's program asks nginx what it serves, and would get no answer without the protocol's line.
+            wanted["proxy_protocol"] = True
+        if pair["source"] == GONE:
+            wanted["was"] = pair["was"]
         return json.dumps(wanted, indent=2, sort_keys=True) + "\n"
 
     def _wrong_link(self, pair: Pair) -> bool:

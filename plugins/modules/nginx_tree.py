@@ -22,15 +22,21 @@ options:
   files:
     description: The tree, path relative to the generation's folder to text.
     type: dict
-    required: true
+    default: {}
+  private:
+    description: Further files of the tree, which only root and nginx's workers can read. Never shown.
+    type: dict
+    default: {}
   generation:
-    description: The id that the tree answers with at C(/generation) of the status port.
+    description: The id that the tree answers with at C(/generation) of the status port. Required with O(files).
     type: str
-    required: true
+  back_to:
+    description:
+      - Instead of a tree, an old generation to put live that is on the host, C(previous) or its id.
+    type: str
   entry:
-    description: Text of C(/etc/nginx/nginx.conf), which includes the tree.
+    description: Text of C(/etc/nginx/nginx.conf), which includes the tree. Required with O(files).
     type: str
-    required: true
   pairs:
     description: The TLS folders to keep, each with a self-signed pair until something better is there.
     type: list
@@ -69,14 +75,31 @@ options:
     description: Folder of the TLS folders.
     type: path
     required: true
-  webroot:
-    description: Folder that ACME challenges are answered from; made when it is absent.
-    type: path
-    required: true
+  folders:
+    description: Folders that have to be there before nginx starts; one that is there is left as it is.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path.
+        type: path
+        required: true
+      owner:
+        description: The user who gets it; its group is that user's.
+        type: str
+        default: root
+      mode:
+        description: Its mode, octal.
+        type: str
+        default: "0755"
+  proxy_protocol:
+    description: Whether nginx expects the PROXY protocol, also from the checks of this module.
+    type: bool
+    default: false
   status_port:
-    description: Port on 127.0.0.1 where nginx tells its generation.
+    description: Port on 127.0.0.1 where nginx tells its generation. Required with O(files).
     type: int
-    required: true
   keep:
     description: Generations to keep, the live one included.
     type: int
@@ -100,6 +123,19 @@ generation:
   description: The generation that nginx serves.
   type: str
   returned: success
+found:
+  description: The first run on a host whose nginx was configured by hand, the files that it does not read any more.
+  type: list
+  elements: dict
+  returned: when there were any
+  contains:
+    path:
+      description: The file, left as it is.
+      type: str
+    names:
+      description: The host names that it served.
+      type: list
+      elements: str
 reloaded:
   description: Whether nginx loaded a configuration in this run.
   type: bool
@@ -111,38 +147,70 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, locked, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import (
-    NginxTransaction,
-    Refusal,
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import Entry, adoption_notice, find_served
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_folders import absent_folders, heal_logs, make_folders
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import Generations, Refusal, id_of
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_switch import (
+    LOCK,
+    LOCK_HOLDER,
+    go_back,
+    load_and_confirm,
+    try_to_go_back,
 )
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import HIDDEN, NginxTransaction
+from ansible_collections.asgi.deploy.plugins.module_utils.tls_folder import TlsFolders
+
+Result = t.Dict[str, t.Any]
 
 
-def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
-    nginx = Nginx(module.run_command, module.params["status_port"])
-    transaction = NginxTransaction(module.params, nginx)
-    result: t.Dict[str, t.Any] = {"generation": transaction.generation, "reloaded": False, "diff": transaction.diff()}
+def say_what_was_found(module: AnsibleModule, transaction: NginxTransaction, result: Result) -> None:
+    """The first run on a hand-made nginx; later ones find a file of ours."""
+    if not transaction.entry.is_foreign():
+        return
+    listing = transaction.nginx.listing(transaction.entry.path)
+    found = find_served(module.run_command, listing, transaction.files)
+    notice = adoption_notice(found, transaction.generations.home)
+    if notice:
+        result["found"] = [{"path": one.path, "names": one.names} for one in found]
+        module.warn(notice)
+
+
+def put_live(module: AnsibleModule, generations: Generations) -> Result:
+    params = module.params
+    nginx = Nginx(module.run_command, params["status_port"])
+    transaction = NginxTransaction(params, nginx, generations, Entry(params["entry"], generations.home))
+    result: Result = {"generation": transaction.generation, "reloaded": False, "diff": transaction.diff()}
+    say_what_was_found(module, transaction, result)
     differs = transaction.differs()
     pending = differs or nginx.served_generation() != transaction.generation or bool(transaction.unserved())
-    webroot = module.params["webroot"]
 
     if module.check_mode:
         if differs or transaction.tls.absent():
             transaction.check()
         else:
             transaction.test_live()
-        result["changed"] = pending or bool(transaction.tls.stale()) or not os.path.isdir(webroot)
+        result["changed"] = bool(
+            pending
+            or transaction.tls.stale()
+            or absent_folders(params["folders"])
+            or heal_logs(change=False)
+            or not nginx.starts_at_boot()
+        )
         return result
 
-    changed = False
-    if not os.path.isdir(webroot):
-        os.makedirs(webroot, mode=0o755)
-        changed = True
+    changed = make_folders(params["folders"])
     # Only what nginx could not open at all: a pair that is served stays as it is until the tree is proven.
     pairs_made = transaction.tls.ensure(transaction.tls.absent())
+    # Before nginx is asked: it neither starts nor tests a configuration without the folder of its logs.
+    changed = heal_logs() or changed
     if differs:
         transaction.apply()
+    elif transaction.is_unconfirmed():
+        transaction.test_live()
+        transaction.apply_again()
+        pending = True
     else:
         transaction.test_live()
         if pending or pairs_made:
@@ -151,10 +219,53 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     pairs_renewed = transaction.tls.ensure(stale)
     if pairs_renewed:
         transaction.load_or_refuse()
-    removed = transaction.tls.remove_foreign()
+    removed = transaction.tls.remove_foreign(transaction.kept_folders())
+    # The new log files.
+    changed = heal_logs() or changed
+    if not nginx.starts_at_boot():
+        changed = True
+        problem = nginx.start_at_boot()
+        if problem:
+            raise Refusal("nginx serves the configuration, and will not start at boot: " + problem)
     result["reloaded"] = pending or pairs_made or pairs_renewed
     result["changed"] = bool(changed or stale or removed or result["reloaded"])
     return result
+
+
+def put_back(module: AnsibleModule, generations: Generations) -> Result:
+    try:
+        name = generations.find(module.params["back_to"])
+    except Refusal as error:
+        raise Refusal("nginx_proxy_generation: " + str(error)) from None
+    nginx = Nginx(module.run_command, generations.status_port(name))
+    tls = TlsFolders(module.params["tls_dir"], [])
+    result: Result = {"generation": id_of(name), "diff": difference(generations, name)}
+    if module.check_mode:
+        try_to_go_back(generations, nginx, tls, name)
+        changed = generations.live() != name or nginx.served_generation() != id_of(name)
+    else:
+        changed = go_back(generations, nginx, tls, name, lambda generation: load_and_confirm(nginx, generation))
+    result.update(changed=changed, reloaded=changed and not module.check_mode)
+    return result
+
+
+def difference(generations: Generations, name: str) -> t.List[t.Dict[str, str]]:
+    """Return Ansible's diff between the live generation and another; of password files only that they are there."""
+    sides = []
+    for one in (generations.live(), name):
+        files, private = generations.files(one) if one else ({}, {})
+        paths = {**files, **dict.fromkeys(private, HIDDEN)}
+        sides.append({generations.current + "/" + path: text for path, text in paths.items()})
+    return diff_of(sides[0], sides[1])
+
+
+def run(module: AnsibleModule) -> Result:
+    generations = Generations()
+    work = put_back if module.params["back_to"] else put_live
+    if module.check_mode:
+        return work(module, generations)
+    with locked(LOCK, LOCK_HOLDER):
+        return work(module, generations)
 
 
 def main() -> None:
@@ -162,9 +273,11 @@ def main() -> None:
     os.umask(0o022)
     module = AnsibleModule(
         argument_spec={
-            "files": {"type": "dict", "required": True},
-            "generation": {"type": "str", "required": True},
-            "entry": {"type": "str", "required": True},
+            "files": {"type": "dict", "default": {}},
+            "private": {"type": "dict", "default": {}, "no_log": True},
+            "generation": {"type": "str"},
+            "back_to": {"type": "str"},
+            "entry": {"type": "str"},
             "pairs": {
                 "type": "list",
                 "elements": "dict",
@@ -185,10 +298,23 @@ def main() -> None:
                 },
             },
             "tls_dir": {"type": "path", "required": True},
-            "webroot": {"type": "path", "required": True},
-            "status_port": {"type": "int", "required": True},
+            "folders": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "owner": {"type": "str", "default": "root"},
+                    "mode": {"type": "str", "default": "0755"},
+                },
+            },
+            "proxy_protocol": {"type": "bool", "default": False},
+            "status_port": {"type": "int"},
             "keep": {"type": "int", "default": 5},
         },
+        required_one_of=[("generation", "back_to")],
+        required_by={"generation": ("entry", "status_port")},
+        mutually_exclusive=[("generation", "back_to")],
         supports_check_mode=True,
     )
     try:

@@ -1,0 +1,213 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The generations of nginx's configuration on a host: which there are, which is live, which to go back to.
+
+Runs inside the module nginx_tree and, copied beside it, inside the program asgi-deploy-nginx-rollback: only the
+standard library, and nothing of Ansible.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import re
+import shutil
+import stat
+import tempfile
+import time
+import typing as t
+
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import (
+    flip,
+    read_text,
+    read_tree,
+    target_of,
+    write_file,
+    write_tree,
+)
+
+HOME = "/etc/nginx/deploy"
+
+#: The group that nginx's workers run as: it reads the password files.
+GROUP = "www-data"
+
+_NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([^+]+)\+*")
+_STATUS_PORT = re.compile(r"^\s*listen\s+127\.0\.0\.1:([0-9]+)", re.MULTILINE)
+
+
+class Refusal(Exception):
+    """Something must not go live; the text says why."""
+
+
+class Generation(t.NamedTuple):
+    """A folder name such as 20261120T201414Z-0123456789ab, taken apart."""
+
+    name: str
+    time: str
+    id: str
+
+
+class Generations:
+    """:param home: the folder with ``current``, ``generations`` and ``history``"""
+
+    def __init__(self, home: str = HOME) -> None:
+        self.home = home
+        self.current = os.path.join(home, "current")
+        self.folder = os.path.join(home, "generations")
+        self._history = os.path.join(home, "history")
+
+    def all(self) -> t.List[Generation]:
+        """Return the generations on the host, the oldest first."""
+        names = sorted(os.listdir(self.folder)) if os.path.isdir(self.folder) else []
+        found = [(_NAME.fullmatch(name), name) for name in names]
+        return [Generation(name, match[1], match[2]) for match, name in found if match]
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def live(self) -> t.Optional[str]:
+        """Return the name of the one that ``current`` points at."""
+        target = target_of(self.current)
+        return None if target is None else os.path.basename(target)
+
+    def confirmed(self) -> t.List[str]:
+        """Return those that nginx has served, the last one at the end; what was gone back from is not among them."""
+        here = [generation.name for generation in self.all()]
+        written = read_text(self._history)
+        if written is None:
+            # Not written yet by the version that made them.
+            live = self.live()
+            return [] if live is None else [name for name in here if name <= live]
+        return [name for name in written.split() if name in here]
+
+    def confirm(self, name: str) -> None:
+        """Write down that nginx serves ``name``. One that it has served before takes back all that came after it."""
+        names = self.confirmed()
+        names = names[: names.index(name) + 1] if name in names else [*names, name]
+        text = "\n".join(names) + "\n"
+        if read_text(self._history) != text:
+            write_file(self._history, text)
+
+    def way_back(self, name: str) -> t.Optional[str]:
+        """Return the generation to return to when ``name`` does not work: never one that nginx has not served."""
+        names = self.confirmed()
+        live = self.live()
+        if live != name and live in names:
+            return live
+        return next((other for other in reversed(names) if other != name), None)
+
+    def find(self, wanted: str) -> str:
+        """Return the generation that a user calls ``wanted``: by ``previous``, its id or its folder's name.
+
+        :raises Refusal: where there is none, with those that there are
+        """
+        found = self.all()
+        live = self.live()
+        if wanted == "previous":
+            name = self._previous(live)
+        else:
+            names = [one.name for one in found if wanted in (one.id, one.name)]
+            name = live if live in names else (names[-1] if names else None)
+        if name is None:
+            ids = [one.id + (" (live)" if one.name == live else "") for one in found]
+            accepted = ", ".join(dict.fromkeys(ids)) or "nothing, there is none on this host yet"
+            reason = "no generation before the live one is kept" if wanted == "previous" else "no such generation"
+            raise Refusal('"{0}" is refused, {1}; accepted: {2}'.format(wanted, reason, accepted))
+        return name
+
+    def _previous(self, live: t.Optional[str]) -> t.Optional[str]:
+        ids = {one.name: one.id for one in self.all()}
+        names = self.confirmed()
+        before = names[: names.index(live)] if live in names else names
+        # One with the live one's id is the same configuration: it came back after another.
+        return next((name for name in reversed(before) if ids[name] != ids.get(live or "")), None)
+
+    def files(self, name: str) -> t.Tuple[t.Dict[str, str], t.Dict[str, str]]:
+        """Return a generation's files, and those of them that are not for everybody's eyes."""
+        files = read_tree(self.path(name))
+        private = {path: files.pop(path) for path in private_below(self.path(name))}
+        return files, private
+
+    def stage(self) -> str:
+        """Return a new empty folder; what a killed run left is removed."""
+        os.makedirs(self.folder, mode=0o755, exist_ok=True)
+        for name in os.listdir(self.home):
+            if name.startswith(".stage-"):
+                shutil.rmtree(os.path.join(self.home, name))
+        return tempfile.mkdtemp(dir=self.home, prefix=".stage-")
+
+    def keep(self, tree: str, generation: str) -> str:
+        """Move a proven tree among the generations, and return its name there."""
+        # The time keeps the names in order, and apart where the same tree comes back.
+        name = time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime()) + generation
+        while os.path.exists(self.path(name)):
+            # Of the same second, and perhaps the live one: never removed before its successor is.
+            name += "+"
+        os.rename(tree, self.path(name))
+        return name
+
+    def point(self, name: t.Optional[str]) -> None:
+        """Make ``name`` the live one; None for none at all."""
+        if name is None:
+            os.unlink(self.current)
+        else:
+            flip(self.current, os.path.join("generations", name))
+
+    def prune(self, keep: int) -> None:
+        """Remove the oldest but ``keep``, and never the live one."""
+        live = self.live()
+        names = [one.name for one in self.all() if one.name != live]
+        for name in names[: max(0, len(names) - (keep - 1))]:
+            shutil.rmtree(self.path(name))
+
+    def named(self, name: str, root: str) -> t.Set[str]:
+        """Return the TLS folders below ``root`` that a generation reads."""
+        pattern = re.compile(re.escape(root.rstrip("/")) + r"/([^/\s;\"']+)/")
+        files, _private = self.files(name)
+        return {match[1] for text in files.values() for match in pattern.finditer(text)}
+
+    def status_port(self, name: str) -> int:
+        """Return the port where this generation says its id."""
+        match = _STATUS_PORT.search(read_text(os.path.join(self.path(name), "http/status.conf")) or "")
+        if match is None:
+            raise Refusal("the generation {0} has no http/status.conf to confirm it by".format(name))
+        return int(match[1])
+
+
+def id_of(name: str) -> str:
+    """Return the id in the name of a generation's folder."""
+    match = _NAME.fullmatch(name)
+    return match[2] if match else name
+
+
+def write_generation(folder: str, files: t.Mapping[str, str], private: t.Mapping[str, str]) -> None:
+    """Write a tree that nginx's workers can read whole, and others but for the private files."""
+    write_tree(folder, files, private, group_id() if private else -1)
+
+
+def group_id() -> int:
+    return grp.getgrnam(GROUP).gr_gid
+
+
+def private_below(folder: str) -> t.List[str]:
+    """Return the files below ``folder`` that must not be shown: also those whose mode a hand has changed."""
+    return [
+        name
+        for name in read_tree(folder + "/")
+        if not (name.endswith(".conf") or "/pages/" in name)
+        or not os.stat(os.path.join(folder, name)).st_mode & stat.S_IROTH
+    ]
+
+
+def drifted_modes(folder: str, private: t.Iterable[str]) -> t.List[str]:
+    """Return the private files that have another mode or group than they should."""
+    wrong = []
+    for name in private:
+        try:
+            status = os.stat(os.path.join(folder, name))
+        except OSError:
+            continue
+        if stat.S_IMODE(status.st_mode) != 0o640 or status.st_gid != group_id():
+            wrong.append(name)
+    return wrong

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put a generation live, see that nginx serves it, or return to the one before; and going back to an old one.
+
+Runs inside the module nginx_tree and, copied beside it, inside the program asgi-deploy-nginx-rollback: only the
+standard library, and nothing of Ansible.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import typing as t
+
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, explain
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import (
+    Generations,
+    Refusal,
+    id_of,
+    write_generation,
+)
+from ansible_collections.asgi.deploy.plugins.module_utils.tls_folder import TlsFolders
+
+ENTRY = "/etc/nginx/nginx.conf"
+ERROR_LOG = "/var/log/nginx/error.log"
+
+#: The name of the lock, and what to call its holder.
+LOCK = ".nginx"
+LOCK_HOLDER = "Another change of nginx's configuration"
+
+Confirm = t.Callable[[str], t.Optional[str]]
+
+
+class Files(t.NamedTuple):
+    """A generation's files, relative path to text: for everybody, and for nginx alone."""
+
+    open: t.Mapping[str, str]
+    private: t.Mapping[str, str]
+
+
+def prove(nginx: Nginx, stage: str, entry: str, files: Files, substitutes: t.Mapping[str, str]) -> None:
+    """Test a tree in the folder ``stage``, which is laid out like /etc/nginx.
+
+    :param substitutes: what to write instead of folders that are only there after a real run
+    :raises Refusal: with nginx's own message
+    """
+    write_file(os.path.join(stage, "nginx.conf"), entry)
+    written = dict(files.open)
+    for folder, substitute in substitutes.items():
+        written = {name: text.replace(folder + "/", substitute + "/") for name, text in written.items()}
+    write_generation(os.path.join(stage, "deploy", "current"), written, files.private)
+    message = nginx.test(os.path.join(stage, "nginx.conf"))
+    if message:
+        raise Refusal(explain(message, os.path.join(stage, "deploy/current"), files.open))
+
+
+def load_and_confirm(nginx: Nginx, generation: str) -> t.Optional[str]:
+    """Make nginx load what is live, and wait until it answers as ``generation``. Returns what went wrong, or None."""
+    problem = nginx.load()
+    if problem is not None:
+        return "nginx did not take the configuration: " + problem
+    if nginx.confirm(generation):
+        return None
+    return (
+        "nginx was reloaded, but the new generation does not answer: it goes on with the configuration it "
+        "had. The end of {0} says why; a port that another program holds is the usual reason.\n".format(ERROR_LOG)
+        + "\n".join((read_text(ERROR_LOG) or "").splitlines()[-5:])
+    )
+
+
+def go_back(generations: Generations, nginx: Nginx, tls: TlsFolders, name: str, confirm: Confirm) -> bool:
+    """Put an old generation live. Returns whether anything was changed.
+
+    :param nginx: asks at the old generation's own status port
+    :param confirm: loads what is live, and says what went wrong
+    :raises Refusal: with the reason; what was live before is live again
+    """
+    if generations.live() == name and nginx.served_generation() == id_of(name):
+        return False
+    needed = generations.named(name, tls.root)
+    # A certificate may be gone since then: with the self-signed pair nginx starts at least.
+    tls.mend(needed)
+    stage = generations.stage()
+    try:
+        prove(nginx, stage, read_text(ENTRY) or "", Files(*generations.files(name)), {})
+    finally:
+        shutil.rmtree(stage)
+    before = generations.way_back(name)
+    generations.point(name)
+    problem = confirm(id_of(name))
+    if problem is not None and before is not None:
+        generations.point(before)
+        nginx.load()
+        raise Refusal(problem + "\nThe configuration before it is live again.")
+    if problem is not None:
+        raise Refusal(problem)
+    generations.confirm(name)
+    tls.mark(needed)
+    return True
+
+
+def try_to_go_back(generations: Generations, nginx: Nginx, tls: TlsFolders, name: str) -> None:
+    """Prove an old generation without a change to the host.
+
+    :raises Refusal: with nginx's own message
+    """
+    substitutes = {
+        tls.current(folder): os.path.join(tls.folder(folder), "bootstrap")
+        for folder in generations.named(name, tls.root)
+        if not os.path.exists(tls.current(folder) + "/fullchain.pem")
+    }
+    with tempfile.TemporaryDirectory(prefix="asgi-deploy-check-") as stage:
+        prove(nginx, stage, read_text(ENTRY) or "", Files(*generations.files(name)), substitutes)
