@@ -36,7 +36,9 @@ class Place(t.NamedTuple):
 def limits(items: t.Sequence[t.Mapping[str, t.Any]], place: Place) -> list[dict[str, t.Any]]:
     """Return each limit as ``zone``, ``key``, ``counted``, ``exempt``, ``rate``, ``dry_run``, ``directive``, ``pause``.
 
-    ``pause`` are the seconds after which a refused client may come again. A zone is named by all that decides about its key: nginx accepts another key for an existing zone, says so in
+    ``pause`` are the seconds after which a refused client may come again.
+
+    A zone is named by all that decides about its key: nginx accepts another key for an existing zone, says so in
     its error log only, and goes on with the configuration it had.
 
     :raises Refused: for what nginx would misunderstand in silence

@@ -23,7 +23,9 @@ def redirects(
 ) -> tuple[list[dict[str, t.Any]], list[dict[str, t.Any]]]:
     """Return the redirected names (``domain``) and the redirected paths (``location``, ``rest``), each with ``to``.
 
-    ``status`` is that of the answer. ``rest`` is the regular expression whose first group is what follows a path that ends with a slash.
+    ``status`` is that of the answer.
+
+    ``rest`` is the regular expression whose first group is what follows a path that ends with a slash.
     """
     names: list[dict[str, t.Any]] = []
     paths: list[dict[str, t.Any]] = []
