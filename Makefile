@@ -44,6 +44,11 @@ example: venv ## The example application's own tests
 molecule: venv images ## One scenario, with its output: make molecule SCENARIO=default
 	@molecule test --scenario-name $(SCENARIO)
 
+.PHONY: bench
+bench: venv ## Speed against its targets, some minutes: make bench [ONLY=proxy|sites] [SUITE=bookworm] [ROUNDS=5]
+	@PYTHONPATH=tools python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(SUITE),--suite $(SUITE)) \
+	  $(if $(ROUNDS),--rounds $(ROUNDS))
+
 .PHONY: sanity
 sanity: venv ## ansible-test sanity, on a copy of the tracked files
 	@python tools/sanity.py

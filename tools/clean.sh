@@ -7,6 +7,7 @@ cd "$root"
 if docker info >/dev/null 2>&1; then
   tools/remove.sh demo
   tools/remove.sh test
+  tools/remove.sh bench
   # Shared with other checkouts, which would build them again.
   for suite in bookworm trixie; do
     for name in asgi-deploy-nginx asgi-deploy asgi-deploy-base; do

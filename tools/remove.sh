@@ -1,6 +1,6 @@
 #!/bin/sh
 # Remove this checkout's containers and networks of one purpose:
-#   remove.sh demo|test
+#   remove.sh demo|test|bench
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 docker info >/dev/null 2>&1 || exit 0
