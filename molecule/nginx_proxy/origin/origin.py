@@ -4,6 +4,7 @@
 
 Any path; without a query it answers with what it saw, as JSON. Parts of the query:
   status=404  header=Name:Value (any number)  body=text  size=BYTES  delay=MS before the answer
+  status=200,500      the first status for the first request of this target, and so on; the last one repeats
   lines=N&every=MS    a line of JSON at a time         events=N&every=MS   the same as server-sent events
   close=before        hang up instead of an answer     close=middle        hang up in the middle of the body
 An upgrade to websocket echoes frames; what is sent back first is what the handshake looked like.
@@ -48,6 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         super().setup()
         self.connection_id = next(connections)
         self.request_index = 0
+        self.count = 1
 
     def log_message(self, *_arguments: object) -> None:
         """What was asked is in `seen`."""
@@ -98,6 +100,7 @@ class Handler(BaseHTTPRequestHandler):
         with lock:
             seen.append(note)
             note["count"] = sum(other["method"] == self.command and other["target"] == self.path for other in seen)
+            self.count = note["count"]
         if self.headers.get("Upgrade", "").lower() == "websocket":
             return self.websocket(note)
         body = self.read_body(note)
@@ -124,7 +127,8 @@ class Handler(BaseHTTPRequestHandler):
     def head(self, query: dict[str, list[str]], headers: dict[str, str]) -> None:
         own = [line.partition(":")[::2] for line in query.get("header", [])]
         names = {name.lower() for name, _value in own}
-        self.send_response(int(query.get("status", ["200"])[0]))
+        statuses = query.get("status", ["200"])[0].split(",")
+        self.send_response(int(statuses[min(self.count, len(statuses)) - 1]))
         for name, value in [*headers.items(), *own]:
             if (name, value) in own or name.lower() not in names:
                 self.send_header(name, value.strip())

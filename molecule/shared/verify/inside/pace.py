@@ -6,7 +6,7 @@ name, path   what is asked for
 pace         requests a second; at most 1000
 seconds      for how long; at most 10
 count        instead of pace and seconds: that many requests, as fast as the connections allow; at most 500
-source       the address to come from; of IPv6 the connection goes to ::1
+source       the address to come from
 headers      of each request
 certificate  a file with the client's certificate and its key
 lanes        connections, 8
@@ -38,9 +38,8 @@ class Lane(http.client.HTTPSConnection):
         self.job, self.trust = job, trust
 
     def connect(self):
-        source = self.job.get("source")
-        target = "::1" if source and ":" in source else "127.0.0.1"
-        connection = socket.create_connection((target, 443), 15, (source, 0) if source else None)
+        source = (self.job["source"], 0) if "source" in self.job else None
+        connection = socket.create_connection(("127.0.0.1", 443), 15, source)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = self.trust.wrap_socket(connection, server_hostname=self.host)
 

@@ -4,7 +4,8 @@ talk.py '{"name": "streams.example.test", "path": "/", "messages": 5, "pause": 1
 
 headers   more of them, or other values of the handshake's own
 
-Printed: the status of the handshake, how many echoes came and when, and what ended it before its time.
+Printed: the status of the handshake and what the origin tells of it, when the echoes came, and what ended it before
+its time.
 """
 
 import base64
@@ -37,7 +38,8 @@ def hear():
     head = stream.read(2)
     if len(head) < 2 or head[0] & 0x0F == 8:
         return None
-    return stream.read(head[1] & 0x7F).decode()
+    size = head[1] & 0x7F
+    return stream.read(size if size < 126 else int.from_bytes(stream.read(2), "big")).decode()
 
 
 headers = {
@@ -53,8 +55,9 @@ connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
 status = int(stream.readline().split()[1])
 while stream.readline().strip():
     pass
-began, echoes, ended = time.monotonic(), [], None
+began, echoes, ended, told = time.monotonic(), [], None, None
 if status == 101:
+    told = json.loads(hear())
     for number in range(wanted.get("messages", 1)):
         try:
             say(f"message {number}")
@@ -66,4 +69,5 @@ if status == 101:
             break
         echoes.append(round(time.monotonic() - began, 3))
         time.sleep(wanted.get("pause", 0))
-print(json.dumps({"status": status, "echoes": echoes, "ended": ended, "seconds": time.monotonic() - began}))
+seconds = time.monotonic() - began
+print(json.dumps({"status": status, "told": told, "echoes": echoes, "ended": ended, "seconds": seconds}))
