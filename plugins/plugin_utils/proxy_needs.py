@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 
 Structure = t.Mapping[str, t.Any]
 
@@ -13,6 +16,10 @@ MASKED = (
     "nginx.service is masked on this host (/etc/systemd/system/nginx.service is a link to /dev/null), so that nginx "
     "could not be started; accepted: a host on which `systemctl unmask nginx.service` was run"
 )
+
+
+#: The nginx project's repositories of its stable versions.
+_PROJECT = {"debian": "https://nginx.org/packages/debian", "ubuntu": "https://nginx.org/packages/ubuntu"}
 
 
 def packages(proxy: Structure) -> list[str]:
@@ -30,3 +37,18 @@ def folders(proxy: Structure) -> list[dict[str, str]]:
     if any(site["cache"] for site in proxy["sites"]):
         paths.append(proxy["cache_dir"])
     return [{"path": path, "owner": "root", "mode": "0755"} for path in paths]
+
+
+def repository_of(given: Structure, os_release: str) -> dict[str, t.Any]:
+    """Return the nginx project's repository for a host.
+
+    :param given: ``url`` or None, ``key_url`` and ``fingerprints``
+    :param os_release: the host's /etc/os-release
+    :raises Refused: for a distribution that the project makes no packages for
+    """
+    words = dict(re.findall(r'^([A-Z_]+)="?([^"\n]*)"?$', os_release, re.MULTILINE))
+    name, codename = words.get("ID", ""), words.get("VERSION_CODENAME", "")
+    if name not in _PROJECT or not codename:
+        accepted = "distribution: the nginx project's packages are for " + " and ".join(sorted(_PROJECT))
+        raise Refused("nginx_proxy_repository", "nginx", f"{accepted}, and this host is {name or 'neither'}")
+    return {**given, "url": given["url"] or _PROJECT[name], "codename": codename}
