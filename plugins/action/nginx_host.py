@@ -52,6 +52,7 @@ class ActionModule(ActionBase):
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
         arguments = {
+            "host": variables["inventory_hostname"],
             "files": files,
             "absent": [] if key else [SOURCES, PREFERENCES, KEYRING],
             "packages": packages(proxy),

@@ -65,6 +65,7 @@ class ActionModule(ActionBase):
             after["/etc/nginx/nginx.conf"] = arguments["entry"]
             result.update(changed=True, diff=diff_of({}, after), msg="Not tested: nginx is not installed yet.")
             return result
+        arguments["host"] = variables["inventory_hostname"]
         result.update(self._execute_module("asgi.deploy.nginx_tree", arguments, task_vars=variables))
         # The whole tree would come back with it.
         result.pop("invocation", None)

@@ -27,7 +27,9 @@ _USUAL = ("/etc/nginx/conf.d/*.conf", "/etc/nginx/sites-enabled/*")
 
 _INCLUDE = re.compile(r"^\s*include\s+(/[^;]+);", re.MULTILINE)
 _LISTED = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
-_NAMES = re.compile(r"^\s*server_name\s+([^;]+);", re.MULTILINE)
+_NAMES = re.compile(r"(?:^|[\s;{])server_name\s+([^;]+);")
+_SERVER = re.compile(r"(?:^|[\s;}])server\s*\{")
+_COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
 class Entry:
@@ -106,18 +108,18 @@ def find_served(run: Run, listing: t.Optional[str], files: t.Mapping[str, str], 
     packaged = _packaged(run)
     found = []
     for name in dict.fromkeys(listed):
-        text = read_text(name)
-        if text is None or any(fnmatch.fnmatch(name, pattern) for pattern in included):
+        text = _COMMENT.sub("", read_text(name) or "")
+        if not text or any(fnmatch.fnmatch(name, pattern) for pattern in included):
             continue
         if packaged.get(os.path.realpath(name)) == _digest(os.path.realpath(name)):
             continue
         names = [one for group in _NAMES.findall(text) for one in group.split()]
-        if names or re.search(r"^\s*server\s*\{", text, re.MULTILINE) or name == path:
+        if names or _SERVER.search(text) or name == path:
             found.append(Found(name, list(dict.fromkeys(names))))
     return found
 
 
-def adoption_notice(found: t.Sequence[Found], home: str, path: str = ENTRY) -> t.Optional[str]:
+def adoption_notice(host: str, found: t.Sequence[Found], home: str, path: str = ENTRY) -> t.Optional[str]:
     """Say in one line what the first run found, or None where there was nothing of anybody's."""
     if not found:
         return None
@@ -126,11 +128,11 @@ def adoption_notice(found: t.Sequence[Found], home: str, path: str = ENTRY) -> t
         for one in found
         if one.path != path or one.names
     ]
-    parts = ["nginx ran a configuration on this host that this collection did not make."]
+    parts = ["{0}: nginx has a configuration that this collection did not make.".format(host)]
     if any(one.path == path for one in found):
-        parts.append("{0} is kept as {1}/nginx.conf.before.".format(path, home))
+        parts.append("Its {0} is kept as {1}/nginx.conf.before.".format(path, home))
     if places:
-        parts.append("Not served any more, and left as they are: {0}.".format("; ".join(places)))
+        parts.append("Left as they are, and not part of what this run puts live: {0}.".format("; ".join(places)))
         example = next((one.path for one in found if one.path != path), "/etc/nginx/conf.d/*.conf")
         parts.append('To go on including a file: nginx_proxy_includes: ["{0}"].'.format(example))
     return " ".join(parts)

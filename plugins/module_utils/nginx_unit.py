@@ -60,7 +60,7 @@ class Unit:
         return self._state.get("ActiveState") in ("active", "reloading")
 
     def note_change(self) -> None:
-        """Write down that the nginx that runs now does so by the old unit. Before the change, or a kill would lose it."""
+        """Write down that the nginx that runs now has the old unit. Before the change, or a kill would lose it."""
         if self.runs():
             os.makedirs(os.path.dirname(self._marker), mode=0o700, exist_ok=True)
             write_file(self._marker, self._state.get("InvocationID", ""))

@@ -20,6 +20,10 @@ description:
 author:
   - The asgi.deploy authors (@asgi)
 options:
+  host:
+    description: The inventory's name for the host, for warnings.
+    type: str
+    default: this host
   files:
     description: Absolute path to a dictionary of C(text) and C(mode).
     type: dict
@@ -174,11 +178,11 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     if not module.check_mode:
         put(unit, stale, extra, (key["path"], keys.binary) if key and keys else None)
     if unit.is_outdated():
-        module.warn(OUTDATED)
+        module.warn("{0}: {1}".format(params["host"], OUTDATED))
     elif not module.check_mode:
         unit.forget()
     if key is None and own is False:
-        module.warn(NOT_OF_THE_DISTRIBUTION)
+        module.warn("{0}: {1}".format(params["host"], NOT_OF_THE_DISTRIBUTION))
     return result
 
 
@@ -214,6 +218,7 @@ def main() -> None:
     os.umask(0o022)
     module = AnsibleModule(
         argument_spec={
+            "host": {"type": "str", "default": "this host"},
             "files": {"type": "dict", "required": True},
             "absent": {"type": "list", "elements": "path", "default": []},
             "packages": {"type": "list", "elements": "str", "required": True},

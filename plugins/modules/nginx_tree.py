@@ -19,6 +19,10 @@ description:
 author:
   - The asgi.deploy authors (@asgi)
 options:
+  host:
+    description: The inventory's name for the host, for warnings.
+    type: str
+    default: this host
   files:
     description: The tree, path relative to the generation's folder to text.
     type: dict
@@ -171,7 +175,7 @@ def say_what_was_found(module: AnsibleModule, transaction: NginxTransaction, res
         return
     listing = transaction.nginx.listing(transaction.entry.path)
     found = find_served(module.run_command, listing, transaction.files)
-    notice = adoption_notice(found, transaction.generations.home)
+    notice = adoption_notice(module.params["host"], found, transaction.generations.home)
     if notice:
         result["found"] = [{"path": one.path, "names": one.names} for one in found]
         module.warn(notice)
@@ -273,6 +277,7 @@ def main() -> None:
     os.umask(0o022)
     module = AnsibleModule(
         argument_spec={
+            "host": {"type": "str", "default": "this host"},
             "files": {"type": "dict", "default": {}},
             "private": {"type": "dict", "default": {}, "no_log": True},
             "generation": {"type": "str"},
