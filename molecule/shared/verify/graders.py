@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
 
 from machine import TRUST, Machine
 from playbook import ROOT
+from sslyze.mozilla_tls_profile.tls_config_checker import (
+    SCAN_COMMANDS_NEEDED_BY_MOZILLA_CHECKER,
+    MozillaTlsConfiguration,
+    ServerNotCompliantWithTlsConfiguration,
+    TlsConfigurationAsJson,
+    TlsConfigurationEnum,
+    check_server_against_tls_configuration,
+)
+from sslyze.plugins.certificate_info.implementation import CertificateInfoExtraArgument
+from sslyze.scanner.models import ScanCommandsExtraArguments, ServerScanRequest, ServerScanResult
+from sslyze.scanner.scanner import Scanner
+from sslyze.server_setting import ServerNetworkConfiguration, ServerNetworkLocation
 
 GUIDELINES = ROOT / "molecule/nginx_proxy/tests/mozilla_6_0.json"
 
@@ -29,32 +43,45 @@ def gixy_of(dump: Path) -> list[dict[str, Any]]:
     return found
 
 
-def sslyze(machine: Machine, name: str, folder: Path, against: str) -> str:
-    """Scan the site `name` from outside of its host. Returns what sslyze says of its compliance.
+def scan(machines: Sequence[Machine], name: str, folder: Path) -> dict[str, ServerScanResult]:
+    """What sslyze finds of the site `name`, asked from outside of its hosts; the results by the host's name."""
+    requests = []
+    for machine in machines:
+        authority = folder / f"{machine.name}.pem"
+        authority.write_text(machine.run("cat %s", TRUST), encoding="utf-8")
+        address = machine.run("hostname --ip-address").split()[0]
+        request = ServerScanRequest(
+            ServerNetworkLocation(name, ip_address=address),
+            # In this time of silence it decides that nobody asks for a client certificate.
+            ServerNetworkConfiguration(name, network_timeout=2),
+            SCAN_COMMANDS_NEEDED_BY_MOZILLA_CHECKER,
+            ScanCommandsExtraArguments(certificate_info=CertificateInfoExtraArgument(authority)),
+            uuid5(NAMESPACE_DNS, machine.name),
+        )
+        requests.append(request)
+    scanner = Scanner()
+    scanner.queue_scans(requests)
+    results = {result.uuid: result for result in scanner.get_results()}
+    return {machine.name: results[uuid5(NAMESPACE_DNS, machine.name)] for machine in machines}
 
-    :param against: intermediate or modern of GUIDELINES; or "own intermediate", the older ones that sslyze brings
+
+def issues(result: ServerScanResult, profile: str) -> dict[str, str]:
+    """What `sslyze --mozilla_config` or `--custom_tls_config` would have against the server.
+
+    :param profile: intermediate or modern of GUIDELINES; or "own intermediate", the older one that sslyze brings
     """
-    authority = folder / "authority.pem"
-    authority.write_text(machine.run("cat %s", TRUST), encoding="utf-8")
-    if against.startswith("own "):
-        profile = [f"--mozilla_config={against.removeprefix('own ')}"]
+    if profile.startswith("own "):
+        guideline = MozillaTlsConfiguration.get(TlsConfigurationEnum(profile.removeprefix("own ")))
     else:
-        guideline = json.loads(GUIDELINES.read_text(encoding="utf-8"))[against]
-        # sslyze wants all four lists, and compares with this one.
-        guideline["ciphers"] = {"caddy": [], "go": [], "openssl": [], **guideline["ciphers"]}
-        (folder / "profile.json").write_text(json.dumps(guideline), encoding="utf-8")
-        profile = [f"--custom_tls_config={folder / 'profile.json'}"]
-    address = machine.run("hostname --ip-address").split()[0]
-    done = subprocess.run(
-        ["sslyze", *profile, f"--certinfo_ca_file={authority}", f"--sni={name}", f"{address}:443"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    _scan, _heading, verdict = done.stdout.partition("COMPLIANCE AGAINST")
-    assert verdict, done.stdout + done.stderr
-    return verdict
+        values = json.loads(GUIDELINES.read_text(encoding="utf-8"))[profile]
+        # All four lists have to be there; it compares with this one.
+        values["ciphers"] = {"caddy": [], "go": [], "openssl": [], **values["ciphers"]}
+        guideline = TlsConfigurationAsJson(**values)
+    try:
+        check_server_against_tls_configuration(result, guideline)
+    except ServerNotCompliantWithTlsConfiguration as problem:
+        return dict(problem.issues)
+    return {}
 
 
 def exposure(machine: Machine, unit: str) -> float:
