@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -11,12 +11,10 @@ from machine import Machine
 
 Result = TypeVar("Result")
 
-_numbers = itertools.count(1)
-
 
 def mark() -> str:
     """A word for a target or a header that no other request has, to find it again by."""
-    return f"mark-{next(_numbers)}-"
+    return f"mark-{secrets.token_hex(6)}"
 
 
 def seen(machine: Machine, marked: str, port: int = 9000) -> list[dict[str, Any]]:

@@ -8,8 +8,10 @@ source   the address to come from
 address  the address to go to, 127.0.0.1
 parts    pairs: seconds to wait, then the text to send (latin-1)
 wait     seconds to listen after the last part, 5; less where nginx closes the connection
+window   the size of the receive buffer; with idle: seconds in which nothing is read after the last part
 
-Printed for each: the answer, the seconds until its first byte, and until the connection ended (null: it did not).
+Printed for each: the first 64 KiB of the answer, its size, the seconds until its first byte, and until the connection
+ended (null: it did not).
 """
 
 import json
@@ -23,7 +25,13 @@ import time
 def connect(wanted):
     address, port = wanted.get("address", "127.0.0.1"), wanted.get("port", 443)
     source = (wanted["source"], 0) if "source" in wanted else None
-    connection = socket.create_connection((address, port), timeout=10, source_address=source)
+    connection = socket.socket()
+    if "window" in wanted:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted["window"])
+    connection.settimeout(10)
+    if source:
+        connection.bind(source)
+    connection.connect((address, port))
     if port != 443:
         return connection
     trust = ssl.create_default_context()
@@ -46,14 +54,15 @@ def listen(connection, began, heard, until):
         now = time.monotonic() - began
         if part:
             heard["first"] = now if heard["first"] is None else heard["first"]
-            heard["answer"] += part.decode("latin-1")
+            heard["size"] += len(part)
+            heard["answer"] += part.decode("latin-1")[: 65536 - len(heard["answer"])]
         else:
             heard["closed"] = now
 
 
 def exchange(wanted, results, index):
     connection = connect(wanted)
-    heard = results[index] = {"answer": "", "first": None, "closed": None}
+    heard = results[index] = {"answer": "", "size": 0, "first": None, "closed": None}
     began = time.monotonic()
     for delay, text in wanted["parts"]:
         listen(connection, began, heard, time.monotonic() + delay)
@@ -65,6 +74,7 @@ def exchange(wanted, results, index):
         except OSError:
             # nginx may have answered before it hung up: that is still to be read.
             break
+    time.sleep(wanted.get("idle", 0))
     listen(connection, began, heard, time.monotonic() + wanted.get("wait", 5))
     connection.close()
 

@@ -28,6 +28,8 @@ try:
     while line := answer.readline():
         lines.append([round(time.monotonic() - began, 3), line.decode().rstrip()])
         time.sleep(wanted.get("pause", 0))
+    # http.client tells of a chunked answer that was cut in no other way.
+    error = None if answer.isclosed() else "cut"
 except (OSError, http.client.HTTPException) as problem:
     error = repr(problem)
 print(
