@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.bench.equals import FORGED, check_requests, check_responses, haproxy_lines, response_headers
+from tests.bench.equals import (
+    check_requests,
+    check_responses,
+    haproxy_requests,
+    haproxy_responses,
+    request_headers,
+    response_headers,
+)
 from tests.bench.host import DOMAIN, HERE, Host, say
 from tests.bench.report import BenchError, Report, Table, Target
 from tests.bench.stats import ratios, rotated, spread, within
@@ -49,6 +56,8 @@ DIRECT = Variant(
 )
 VARIANTS = {variant.name: variant for variant in (OURS, PLAIN, HAPROXY, DIRECT)}
 
+#: What the role's nginx tells the application of a request.
+SNIPPET = "/etc/nginx/deploy/current/snippets/proxy_headers.conf"
 #: The application's own socket gets a second address, the TCP port of the guides: the same two workers answer all.
 SOCKET = "[Socket]\nListenStream=127.0.0.1:8000\n"
 
@@ -64,9 +73,10 @@ def prepare(suite: str) -> Host:
         "mkdir -p /etc/bench /var/log/bench; cd /etc/nginx/tls/notes/current\n"
         "cp fullchain.pem privkey.pem /etc/bench; cat fullchain.pem privkey.pem >/etc/bench/pair.pem"
     )
-    ours = response_headers(host.shell(f"curl -sSkD - -o /dev/null {OURS.url}{PATH}"))
+    answered = response_headers(host.shell(f"curl -sSkD - -o /dev/null {OURS.url}{PATH}"))
     cfg = (HERE / "proxies/haproxy.cfg").read_text()
-    host.write("/etc/bench/haproxy.cfg", cfg.replace("    @response_headers@\n", haproxy_lines(ours)))
+    cfg = cfg.replace("    @request_headers@\n", haproxy_requests(request_headers(host.run("cat", SNIPPET))))
+    host.write("/etc/bench/haproxy.cfg", cfg.replace("    @response_headers@\n", haproxy_responses(answered)))
     host.write("/etc/bench/plain.conf", (HERE / "proxies/plain.conf").read_text())
     host.write("/etc/bench/load.py", (HERE / "inside/load.py").read_text())
     host.shell(
@@ -83,7 +93,7 @@ def prepare(suite: str) -> Host:
 
 def check_equal(host: Host) -> None:
     """Refuse to compare proxies that do not do the same work."""
-    forged = " ".join(f"-H '{name}: forged'" for name in FORGED)
+    forged = " ".join(f"-H '{name}: forged'" for name in request_headers(host.run("cat", SNIPPET)))
     heads, seen = {}, {}
     for variant in (OURS, HAPROXY):
         heads[variant.name] = response_headers(host.shell(f"curl -sSkD - -o /dev/null {variant.url}{PATH}"))

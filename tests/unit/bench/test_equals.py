@@ -25,10 +25,33 @@ def test_what_a_proxy_adds_is_found() -> None:
 
 def test_haproxy_is_told_to_add_the_same() -> None:
     headers = {"server": "nginx", "x-odd": 'say "100%" $HOME \\'}
-    assert equals.haproxy_lines(headers).splitlines() == [
+    assert equals.haproxy_responses(headers).splitlines() == [
         '    http-response set-header server "nginx"',
         '    http-response set-header x-odd "say \\"100%%\\" \\$HOME \\\\" unless { res.hdr(x-odd) -m found }',
     ]
+
+
+SNIPPET = """\
+# proxy_set_header Commented out;
+proxy_set_header Host $host;
+proxy_set_header X-Real-IP $remote_addr;
+    proxy_set_header X-Script-Name "";
+proxy_set_header Connection $proxy_connection;
+"""
+
+
+def test_haproxy_is_told_to_pass_on_the_same() -> None:
+    headers = equals.request_headers(SNIPPET)
+    assert headers == {"X-Real-IP": "$remote_addr", "X-Script-Name": '""'}
+    assert equals.haproxy_requests(headers).splitlines() == [
+        "    http-request set-header X-Real-IP %[src]",
+        "    http-request del-header X-Script-Name",
+    ]
+
+
+def test_a_header_without_a_counterpart_is_told() -> None:
+    with pytest.raises(BenchError, match=r"the role sets X-Country to \$geoip_country"):
+        equals.haproxy_requests({"X-Country": "$geoip_country"})
 
 
 def test_different_answers_are_not_compared() -> None:
