@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import subprocess
 import time
 from collections.abc import Mapping
@@ -33,9 +34,11 @@ def say(text: str) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a playbook: how long all of it took, how long each task, and how much it changed."""
+    """A run of a playbook: how long all of it took, what it cost, how long each task took, and how much it changed."""
 
     seconds: float
+    #: What ansible-playbook and its children used on the controller, without the work in the container.
+    cpu_seconds: float
     tasks: dict[str, float]
     changed: int
 
@@ -87,7 +90,7 @@ class Host:
             extra.write_text(json.dumps(variables))
             command += ["--extra-vars", f"@{extra}"]
         environment = {**os.environ, "BENCH_CONTAINER": self.name, "ANSIBLE_PIPELINING": "1", "ANSIBLE_NOCOLOR": "1"}
-        began = time.monotonic()
+        used, began = children_cpu(), time.monotonic()
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -99,7 +102,12 @@ class Host:
         log.write_text("".join(lines))
         if code != 0:
             raise BenchError(f"{playbook} on {self.name} ended with {code}:\n{''.join(lines[-40:])}")
-        return Run(ended - began, task_seconds(heard), changed(lines))
+        return Run(ended - began, children_cpu() - used, task_seconds(heard), changed(lines))
+
+
+def children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def task_seconds(heard: list[tuple[float, str]]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import asdict
 from typing import Any
 
 from tests.bench.host import Host, Run, say
@@ -63,12 +64,13 @@ def measure(suite: str, rounds: int) -> Report:
     for name, count in counts.items():
         tree = [tree_seconds(run) for run in runs[name]]
         share = [part / whole for part, whole in zip(tree, seconds[name], strict=True)]
-        figures = [f"{statistics.median(part):.2f}" for part in (seconds[name], tree)]
+        cpu = [run.cpu_seconds for run in runs[name]]
+        figures = [f"{statistics.median(part):.2f}" for part in (seconds[name], cpu, tree)]
         rows.append([f"{count} site{'s' * (count > 1)}", *figures, f"{statistics.median(share):.0%}"])
     return Report(
         title="Cost of a site, nothing to change",
         setting={"Debian": suite, "nginx": hosts["many"].version("nginx"), "pairs": str(len(runs["one"]))},
-        table=Table(["role nginx_proxy", "whole run, s", "nginx_tree, s", "its share"], rows),
+        table=Table(["role nginx_proxy", "whole run, s", "controller CPU, s", "nginx_tree, s", "its share"], rows),
         targets=[
             Target(
                 f"seconds of a run with {MANY} sites / with one", spread(ratios(seconds["many"], seconds["one"])),
@@ -76,7 +78,7 @@ def measure(suite: str, rounds: int) -> Report:
             )
         ],
         rounds=[
-            {"sites": counts[name], "round": number, "seconds": run.seconds, "tasks": run.tasks}
+            {"sites": counts[name], "round": number, **asdict(run)}
             for name, many in runs.items()
             for number, run in enumerate(many)
         ],

@@ -146,7 +146,7 @@ def test_a_task_lasts_until_the_next_one_is_announced() -> None:
         "asgi.deploy.nginx_proxy : Put the configuration live": pytest.approx(1.0),
         "twice": pytest.approx(0.4),
     }
-    assert sites.tree_seconds(host.Run(4.0, seconds, 0)) == pytest.approx(1.0)
+    assert sites.tree_seconds(host.Run(4.0, 2.0, seconds, 0)) == pytest.approx(1.0)
 
 
 def test_changes_are_counted() -> None:
