@@ -22,26 +22,35 @@ _REALM = re.compile(r"[ !#%-\[\]-~]{1,80}")
 Rules = t.Mapping[str, t.Any]
 
 
-def access(rules: Rules, path: str, users_file: str) -> dict[str, t.Any]:
-    """Return ``allow``, ``deny``, ``satisfy``, ``realm`` and ``users``, complete.
+def access(rules: Rules, path: str, users_file: str, names: tuple[str, str]) -> dict[str, t.Any]:
+    """Return what decides about a client: ``address``, ``networks``, ``default``, ``realm``, ``users_file``, ``users``.
+
+    Addresses are looked up in a ``geo`` block, where the most specific network decides, and not by ``allow`` and
+    ``deny``: those come after every ``return`` of a location, which would then answer anybody.
 
     :param rules: ``allow``, ``deny``, ``basic_auth`` and ``satisfy``; None where nothing was said
     :param users_file: the password file of these rules, relative to the generation
+    :param names: what the variables for the address and for the password are called
     """
     allow = networks(f"{path}.allow", rules["allow"] or [], "then nobody is kept out")
     deny = networks(f"{path}.deny", rules["deny"] or [], "then nobody is let in")
-    if rules["allow"] is not None and not allow:
-        raise Refused(f"{path}.allow", [], "at least one network, or no allow at all")
+    for index, network in enumerate(deny):
+        if network in allow:
+            raise Refused(f"{path}.deny[{index}]", network, "a network that allow does not have")
     auth = rules["basic_auth"] or {"users": {}, "realm": "Restricted"}
     users = _users(auth["users"], f"{path}.basic_auth.users")
     if not _REALM.fullmatch(auth["realm"]):
         raise Refused(f"{path}.basic_auth.realm", auth["realm"], "printable ASCII without quotes, $ and backslashes")
-    if rules["satisfy"] == "any" and not (users and (allow or deny)):
+    either = rules["satisfy"] == "any"
+    if either and not (users and (allow or deny)):
         raise Refused(f"{path}.satisfy", "any", "any where there are both addresses and users to choose from")
+    address, password = names
     return {
-        "allow": allow,
-        "deny": deny,
-        "satisfy": rules["satisfy"] or "all",
+        "address": f"$address__{address}" if allow or deny else None,
+        "networks": [(network, "allowed") for network in allow] + [(network, "denied") for network in deny],
+        "default": "denied" if allow else "allowed",
+        # Where either will do, who comes from the right address is not asked for a password.
+        "either": f"$realm__{password}" if either else None,
         "realm": auth["realm"],
         "users_file": users_file if users else None,
         "users": "".join(f"{name}:{secret}\n" for name, secret in users.items()),

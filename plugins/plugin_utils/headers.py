@@ -95,8 +95,12 @@ def security_headers(
         wanted[name] = _check_value(where, value)
     if hsts is not None:
         wanted["Strict-Transport-Security"] = hsts
+    # What a location leaves out of its site's headers stays as one that is always empty: it is no oversight.
+    kept = {name.lower() for name in canonical.values()} if inherited is not None else set()
     return [
-        {"name": name, "value": value, "slug": variable_of(name)} for name, value in sorted(wanted.items()) if value
+        {"name": name, "value": value, "slug": variable_of(name)}
+        for name, value in sorted(wanted.items())
+        if value or name.lower() in kept
     ]
 
 

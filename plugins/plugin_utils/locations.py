@@ -15,7 +15,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.nginx_text import raw_
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.static_files import static_folder
 from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application, check_chain
-from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import slugs, url_path
+from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import literally, slugs, url_path
 from ansible_collections.asgi.deploy.plugins.plugin_utils.values import UNLIMITED, duration, duration_ms, size
 
 #: Between two messages of a WebSocket or two events: the application's pings come far more often.
@@ -96,15 +96,15 @@ def _proxied(item: Rules, path: str, slug: str, site: Site) -> dict[str, t.Any]:
     counted = _limits(item, path, slug, site)
     return {
         **_rules(item, path, slug, site),
+        "methods": methods(own["methods"], f"{path}.methods"),
         "url": url,
         "match": f"= {url}" if exact else url,
-        "strip": strip,
+        "strip": literally(url) if strip else None,
         "upstream": _upstream(item, path, slug, site),
         "limits": counted,
         # What a refused client is told in Retry-After: the longest of these.
         "pause": max((limit["pause"] for limit in counted), default=0),
         "dry_run": any(limit["dry_run"] for limit in counted),
-        "methods": methods(own["methods"], f"{path}.methods"),
         "body_size": None if item["body_size"] is None else body_size(item["body_size"], f"{path}.body_size"),
         "timeouts": _timeouts(item, path, site),
         "upgrade": bool(own["websocket"]),
@@ -121,7 +121,8 @@ _INHERITED = ("websocket", "methods", "request_buffering", "response_buffering")
 
 
 def _static(item: Rules, path: str, slug: str, site: Site) -> dict[str, t.Any]:
-    return {**_rules(item, path, slug, site), **static_folder(item, path)}
+    # nginx sends files for these two only; the list is for the answer to others.
+    return {**_rules(item, path, slug, site), **static_folder(item, path), "methods": ["GET", "HEAD"]}
 
 
 def _rules(item: Rules, path: str, slug: str, site: Site) -> dict[str, t.Any]:
@@ -130,8 +131,9 @@ def _rules(item: Rules, path: str, slug: str, site: Site) -> dict[str, t.Any]:
     certificate = bool(item["client_certificate"])
     if certificate and site.tls["client_ca"] is None:
         raise Refused(f"{path}.client_certificate", True, "this where the site has tls.client_ca")
-    # Rules that are the site's are named by it: one password file for all of its locations.
-    named = slug if item["basic_auth"] is not None else "site"
+    # Rules that are the site's are named by it: one password file, one list of addresses for all of its locations.
+    password = slug if item["basic_auth"] is not None else "site"
+    address = slug if item["allow"] is not None or item["deny"] is not None else "site"
     headers = None
     if item["headers"]:
         inherited = site.given["headers"] or {}
@@ -139,7 +141,12 @@ def _rules(item: Rules, path: str, slug: str, site: Site) -> dict[str, t.Any]:
     return {
         "path": path,
         "slug": slug,
-        "access": access(own, path, f"sites/{site.name}/users/{named}"),
+        "access": access(
+            own,
+            path,
+            f"sites/{site.name}/users/{password}",
+            (f"{site.slug}__{address}", f"{site.slug}__{slug}"),
+        ),
         "client_certificate": certificate and site.tls["client_certificates"] == "optional",
         "headers": headers,
     }

@@ -185,6 +185,7 @@ def _site_files(
     for_http = {
         "upstream": bool(site["upstreams"]),
         "security_header_values": True,
+        "access": bool(site["addresses"]),
         "limits": bool(site["zones"]),
         "cache": bool(site["cache"]),
         "maintenance": bool(site["maintenance"]["allow"]),

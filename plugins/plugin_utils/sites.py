@@ -105,11 +105,12 @@ def _site(
         "upstreams": list(upstreams.values()),
         "tls": tls,
         "headers": headers,
-        "docs": [f"^{literally(item)}(?:/|$)" for item in _api_docs(site["api_docs"], f"{path}.api_docs")],
+        "docs": [f"^{literally(item)}(?:[/?]|$)" for item in _api_docs(site["api_docs"], f"{path}.api_docs")],
         "body_size": body_size(site["body_size"], f"{path}.body_size"),
         "locations": proxied,
         "static": static,
         "zones": _zones(proxied),
+        "addresses": _addresses(proxied + static),
         "cache": _cache(site, path, proxied),
         "error_pages": error_pages(site["error_pages"], f"{path}.error_pages"),
         "intercept_errors": site["intercept_errors"],
@@ -220,6 +221,12 @@ def _zones(locations: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
     """Return the memory zones of the limits, each once: locations share those of their site."""
     zones = {limit["zone"]: limit for location in locations for limit in location["limits"]}
     return list(zones.values())
+
+
+def _addresses(locations: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return the rules about addresses, each once: locations share those of their site."""
+    rules = {rule["address"]: rule for rule in (location["access"] for location in locations) if rule["address"]}
+    return list(rules.values())
 
 
 def _cache(
