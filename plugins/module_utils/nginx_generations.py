@@ -119,6 +119,9 @@ class Generations:
     def _previous(self, live: t.Optional[str]) -> t.Optional[str]:
         ids = {one.name: one.id for one in self.all()}
         names = self.confirmed()
+        if live in names and names[-1] != live:
+            # Killed on the way back to this one: the same command ends it, and does not go back further.
+            return live
         before = names[: names.index(live)] if live in names else names
         # One with the live one's id is the same configuration: it came back after another.
         return next((name for name in reversed(before) if ids[name] != ids.get(live or "")), None)

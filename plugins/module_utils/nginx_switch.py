@@ -78,9 +78,12 @@ def go_back(generations: Generations, nginx: Nginx, tls: TlsFolders, name: str, 
     :param confirm: loads what is live, and says what went wrong
     :raises Refusal: with the reason; what was live before is live again
     """
-    if generations.live() == name and nginx.served_generation() == id_of(name):
-        return False
     needed = generations.named(name, tls.root)
+    if generations.live() == name and nginx.served_generation() == id_of(name):
+        # What a killed run may have left to write down.
+        generations.confirm(name)
+        tls.mark(needed)
+        return False
     # A certificate may be gone since then: with the self-signed pair nginx starts at least.
     tls.mend(needed)
     stage = generations.stage()

@@ -56,7 +56,7 @@ options:
         description: What it is. Of an application, the name must be nobody else's; the others must be there.
         type: str
         required: true
-        choices: [application, file, group, interpreter]
+        choices: [application, authorities, file, group, interpreter]
       path:
         description: Place in the inventory, for the message.
         type: str
@@ -86,6 +86,7 @@ RETURN = r"""
 import grp
 import os
 import pwd
+import ssl
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -110,6 +111,16 @@ def pair_problem(pair: t.Mapping[str, t.Any]) -> t.Optional[str]:
 
 def file_problem(module: AnsibleModule, path: str) -> t.Optional[str]:
     return None if os.path.isfile(path) else "a file that is on the host"
+
+
+def authorities_problem(module: AnsibleModule, path: str) -> t.Optional[str]:
+    """nginx would refuse it late and without the variable's name."""
+    accepted = "a file that is on the host, with certificates in PEM form"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (OSError, ValueError):
+        return accepted
+    return None
 
 
 def group_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
@@ -138,6 +149,7 @@ def application_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
 
 CHECKS = {
     "application": application_problem,
+    "authorities": authorities_problem,
     "file": file_problem,
     "group": group_problem,
     "interpreter": interpreter_problem,

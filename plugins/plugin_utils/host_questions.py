@@ -25,12 +25,17 @@ def _proxy(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
             "path": f"{site['path']}.tls",
             "certificate": site["tls"]["certificate"],
             "key": site["tls"]["key"],
-            "domains": site["domains"],
+            "domains": site["names"],
         }
         for site in structure["sites"]
         if site["tls"]["source"] == "files"
     ]
-    return {"pairs": pairs}
+    named = [
+        {"kind": "authorities", "path": f"{site['path']}.tls.client_ca", "value": site["tls"]["client_ca"]}
+        for site in structure["sites"]
+        if site["tls"]["client_ca"] is not None
+    ]
+    return {"pairs": pairs, "named": named}
 
 
 def _application(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:

@@ -26,9 +26,10 @@ PATIENCE = 10
 class Site:
     """A folder below the TLS folder, whose ``current`` nginx reads."""
 
-    def __init__(self, folder, domains):
+    def __init__(self, folder, domains, proxy_protocol=False):
         self.name = os.path.basename(folder)
         self.domains = domains
+        self.proxy_protocol = proxy_protocol
         self.link = os.path.join(folder, "current")
         self.lineage = os.path.join(LIVE, self.name)
         self.before = None
@@ -50,7 +51,7 @@ class Site:
         return read_certificate(self.lineage + "/fullchain.pem").fingerprint
 
     def is_served(self):
-        return served_fingerprint(self.domains[0]) == self.wanted()
+        return served_fingerprint(self.domains[0], proxy_protocol=self.proxy_protocol) == self.wanted()
 
 
 def sites_below(root):
@@ -63,7 +64,8 @@ def sites_below(root):
         except (FileNotFoundError, NotADirectoryError):
             continue
         if wanted["source"] == "certbot" and os.path.isdir(os.path.join(LIVE, name)):
-            sites.append(Site(os.path.join(root, name), wanted["domains"]))
+            # Written only where nginx expects the protocol.
+            sites.append(Site(os.path.join(root, name), wanted["domains"], wanted.get("proxy_protocol", False)))
     return sites
 
 

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 import typing as t
 from pathlib import Path
 
@@ -127,3 +129,40 @@ def entry(path: str, before: str, after: str) -> dict[str, str]:
 )
 def test_diff_of(before: dict[str, t.Any], after: dict[str, t.Any], expected: list[dict[str, str]]) -> None:
     assert atomic.diff_of(before, after) == expected
+
+
+def test_a_lock_names_its_holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "LOCKS", str(tmp_path / "locks"))
+    with atomic.locked(".nginx", "A change", seconds=0):
+        second = atomic.locked(".nginx", "A change", seconds=0)
+        with pytest.raises(ValueError, match=rf"^A change is running on this host already: process {os.getpid()}$"):
+            second.__enter__()
+        with atomic.locked(".other", "Another", seconds=0):
+            pass
+    with atomic.locked(".nginx", "A change", seconds=0):
+        pass
+    assert (tmp_path / "locks").stat().st_mode & 0o077 == 0
+
+
+def test_a_lock_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "LOCKS", str(tmp_path))
+    waited: list[float] = []
+    with contextlib.ExitStack() as held:
+        held.enter_context(atomic.locked(".nginx", "A change"))
+
+        def sleep(seconds: float) -> None:
+            waited.append(seconds)
+            held.close()
+
+        monkeypatch.setattr(time, "sleep", sleep)
+        with atomic.locked(".nginx", "A change", seconds=5):
+            assert len(waited) == 1
+
+
+def test_a_private_file_of_a_tree(tmp_path: Path) -> None:
+    folder = tmp_path / "tree"
+    atomic.write_tree(str(folder), {"a.conf": "a\n"}, {"users/b": "b\n"}, os.getgid())
+    assert atomic.read_tree(str(folder)) == {"a.conf": "a\n", "users/b": "b\n"}
+    assert (folder / "a.conf").stat().st_mode & 0o777 == 0o644
+    assert (folder / "users/b").stat().st_mode & 0o777 == 0o640
+    assert (folder / "users/b").stat().st_gid == os.getgid()

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -21,6 +24,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.certificate import (
     create_self_signed,
     problems_of,
     read_certificate,
+    served_fingerprint,
 )
 
 MakePair = t.Callable[..., Path]
@@ -210,3 +214,36 @@ def test_runs_alone(make_pair: MakePair, tmp_path: Path) -> None:
         cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == "Test authority\n"
+
+
+@pytest.mark.parametrize("spoken", [True, False])
+@pytest.mark.parametrize("expected", [True, False])
+def test_served_fingerprint(make_pair: MakePair, spoken: bool, expected: bool) -> None:
+    """A server that expects the PROXY protocol answers nobody else, and one that does not refuses it."""
+    certificate, key = parts(make_pair(NAME))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    lines: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def answer() -> None:
+            connection, _address = server.accept()
+            with connection:
+                if expected:
+                    while not (lines and lines[-1] == b"\n"):
+                        lines.append(connection.recv(1))
+                        if lines[0] != b"P":
+                            return
+                try:
+                    context.wrap_socket(connection, server_side=True).close()
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        served = served_fingerprint(NAME, port, proxy_protocol=spoken)
+        thread.join()
+    assert served == (read_certificate(certificate).fingerprint if spoken == expected else None)
+    if spoken and expected:
+        assert re.fullmatch(rb"PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ %d\r\n" % port, b"".join(lines))

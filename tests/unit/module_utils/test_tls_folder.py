@@ -146,3 +146,72 @@ def test_only_our_own_folders_are_removed(tmp_path: Path) -> None:
 
 def test_no_folder_at_all(tmp_path: Path) -> None:
     assert not folders(tmp_path / "absent").remove_foreign()
+
+
+def test_a_site_that_left_stays_out_of_certbots_reach_while_it_can_come_back(tmp_path: Path) -> None:
+    tls = folders(tmp_path, pair("one"), pair("two"))
+    tls.ensure(tls.stale())
+    less = folders(tmp_path, pair("two"))
+    assert less.remove_foreign({"one"})
+    marker = json.loads((tmp_path / "one" / "site.json").read_text(encoding="utf-8"))
+    assert marker == {"domains": ["notes.example.com"], "source": "gone", "was": "certbot"}
+    assert not less.remove_foreign({"one"})
+    # No generation reads it any more.
+    assert less.remove_foreign()
+    assert sorted(os.listdir(tmp_path)) == ["two"]
+
+
+def test_a_site_that_comes_back_by_the_inventory(tmp_path: Path) -> None:
+    both = folders(tmp_path, pair("one"), pair("two"))
+    both.ensure(both.stale())
+    folders(tmp_path, pair("two")).remove_foreign({"one"})
+    assert both.stale() == [pair("one")]
+    # nginx reads the same pair as before: nothing to load.
+    assert not both.ensure(both.stale())
+    assert both.stale() == []
+
+
+def test_what_a_generation_reads_is_what_certbot_cares_for(tmp_path: Path) -> None:
+    tls = folders(tmp_path, pair("one"), pair("two", source="self_signed"))
+    tls.ensure(tls.stale())
+    tls.mark({"one"})
+    tls.mark({"two"})
+    sources = [json.loads((tmp_path / name / "site.json").read_text(encoding="utf-8")) for name in ("one", "two")]
+    assert [item["source"] for item in sources] == ["gone", "self_signed"]
+    tls.mark({"one", "two"})
+    assert tls.stale() == []
+
+
+def test_only_what_points_nowhere_is_mended(tmp_path: Path) -> None:
+    tls = folders(tmp_path, pair("one"), pair("two"))
+    tls.ensure(tls.stale())
+    (tmp_path / "one" / "current").unlink()
+    shutil.rmtree(tmp_path / "one" / "bootstrap")
+    (tmp_path / "two" / "current").unlink()
+    (tmp_path / "by-hand").mkdir()
+    folders(tmp_path).mend(["one", "by-hand"])
+    assert problems_of(*served(tls, "one"), ["notes.example.com"]) == []
+    assert not (tmp_path / "two" / "current").exists()
+
+
+def test_a_marker_that_a_hand_wrote_is_named(tmp_path: Path) -> None:
+    tls = folders(tmp_path, pair())
+    tls.ensure(tls.stale())
+    (tmp_path / "notes" / "site.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"notes/site\.json is not as this collection writes it"):
+        tls.mark({"notes"})
+
+
+def test_certbots_program_is_told_of_the_proxy_protocol(tmp_path: Path) -> None:
+    plain = folders(tmp_path, pair())
+    plain.ensure(plain.stale())
+    wanted = {**pair(), "proxy_protocol": True}
+    tls = folders(tmp_path, wanted)
+    assert tls.stale() == [wanted]
+    assert not tls.ensure(tls.stale())
+    marker = json.loads((tmp_path / "notes" / "site.json").read_text(encoding="utf-8"))
+    assert marker == {"domains": ["notes.example.com"], "proxy_protocol": True, "source": "certbot"}
+    # Also while the site is gone.
+    folders(tmp_path).mark(())
+    folders(tmp_path).mark({"notes"})
+    assert tls.stale() == []

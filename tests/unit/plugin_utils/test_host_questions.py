@@ -32,3 +32,25 @@ NAME = {"kind": "application", "path": "gunicorn_app_name", "value": "notes"}
 )  # fmt: skip
 def test_questions(normalised: Normalise, role: str, variables: dict[str, t.Any], named: t.Any) -> None:
     assert host_questions(role, normalised(role, **variables)) == ({"named": named} if named else {})
+
+
+OWN = {"source": "files", "certificate": "/etc/ssl/own.pem", "key": "/etc/ssl/private/own.pem"}
+SITE: dict[str, t.Any] = {"name": "own", "domains": ["own.example.com"], "upstream": {"servers": ["127.0.0.1:8000"]}}
+
+
+def test_a_sites_own_files(normalised: Normalise) -> None:
+    """Names that are only redirected are served with the same certificate."""
+    redirects = [{"domain": "www.own.example.com", "to": "own.example.com"}]
+    site = {**SITE, "tls": {**OWN, "client_ca": "/etc/ssl/clients.pem"}, "redirects": redirects}
+    place = "nginx_proxy_sites[0].tls"
+    assert host_questions("nginx_proxy", normalised("nginx_proxy", nginx_proxy_sites=[site])) == {
+        "pairs": [
+            {
+                "path": place,
+                "certificate": OWN["certificate"],
+                "key": OWN["key"],
+                "domains": ["own.example.com", "www.own.example.com"],
+            }
+        ],
+        "named": [{"kind": "authorities", "path": f"{place}.client_ca", "value": "/etc/ssl/clients.pem"}],
+    }
