@@ -75,7 +75,8 @@ def prepare(suite: str) -> Host:
     )
     answered = response_headers(host.shell(f"curl -sSkD - -o /dev/null {OURS.url}{PATH}"))
     cfg = (HERE / "proxies/haproxy.cfg").read_text()
-    cfg = cfg.replace("    @request_headers@\n", haproxy_requests(request_headers(host.run("cat", SNIPPET))))
+    told = haproxy_requests(request_headers(host.run("cat", SNIPPET)), passed_on(host, OURS))
+    cfg = cfg.replace("    @request_headers@\n", told)
     host.write("/etc/bench/haproxy.cfg", cfg.replace("    @response_headers@\n", haproxy_responses(answered)))
     host.write("/etc/bench/plain.conf", (HERE / "proxies/plain.conf").read_text())
     host.write("/etc/bench/load.py", (HERE / "inside/load.py").read_text())
@@ -91,15 +92,18 @@ def prepare(suite: str) -> Host:
     return host
 
 
+def passed_on(host: Host, variant: Variant) -> dict[str, str]:
+    """Return the headers that reach the application from a client that forges all those the proxy sets."""
+    forged = " ".join(f"-H '{name}: forged'" for name in request_headers(host.run("cat", SNIPPET)))
+    headers: dict[str, str] = json.loads(host.shell(f"curl -sSk {forged} {variant.url}/whoami"))["headers"]
+    return headers
+
+
 def check_equal(host: Host) -> None:
     """Refuse to compare proxies that do not do the same work."""
-    forged = " ".join(f"-H '{name}: forged'" for name in request_headers(host.run("cat", SNIPPET)))
-    heads, seen = {}, {}
-    for variant in (OURS, HAPROXY):
-        heads[variant.name] = response_headers(host.shell(f"curl -sSkD - -o /dev/null {variant.url}{PATH}"))
-        seen[variant.name] = json.loads(host.shell(f"curl -sSk {forged} {variant.url}/whoami"))["headers"]
-    check_responses(heads[OURS.name], heads[HAPROXY.name])
-    check_requests(seen[OURS.name], seen[HAPROXY.name])
+    heads = [response_headers(host.shell(f"curl -sSkD - -o /dev/null {each.url}{PATH}")) for each in (OURS, HAPROXY)]
+    check_responses(*heads)
+    check_requests(passed_on(host, OURS), passed_on(host, HAPROXY))
 
 
 def one(host: Host, variant: Variant, protocol: str, requests: int) -> dict[str, Any]:

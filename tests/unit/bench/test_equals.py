@@ -36,22 +36,27 @@ SNIPPET = """\
 proxy_set_header Host $host;
 proxy_set_header X-Real-IP $remote_addr;
     proxy_set_header X-Script-Name "";
+proxy_set_header X-Client-Verify $client_verify;
+proxy_set_header X-Client-Subject $ssl_client_s_dn;
 proxy_set_header Connection $proxy_connection;
 """
 
 
 def test_haproxy_is_told_to_pass_on_the_same() -> None:
     headers = equals.request_headers(SNIPPET)
-    assert headers == {"X-Real-IP": "$remote_addr", "X-Script-Name": '""'}
-    assert equals.haproxy_requests(headers).splitlines() == [
+    assert headers == {
+        "X-Real-IP": "$remote_addr",
+        "X-Script-Name": '""',
+        "X-Client-Verify": "$client_verify",
+        "X-Client-Subject": "$ssl_client_s_dn",
+    }
+    arrived = {"host": "bench.test", "x-real-ip": "127.0.0.1", "x-client-verify": "NONE"}
+    assert equals.haproxy_requests(headers, arrived).splitlines() == [
         "    http-request set-header X-Real-IP %[src]",
         "    http-request del-header X-Script-Name",
+        '    http-request set-header X-Client-Verify "NONE"',
+        "    http-request del-header X-Client-Subject",
     ]
-
-
-def test_a_header_without_a_counterpart_is_told() -> None:
-    with pytest.raises(BenchError, match=r"the role sets X-Country to \$geoip_country"):
-        equals.haproxy_requests({"X-Country": "$geoip_country"})
 
 
 def test_different_answers_are_not_compared() -> None:
