@@ -1,7 +1,9 @@
 #!/bin/sh
 # The authority that the tests trust with a certificate for all their names, and two authorities of client
 # certificates: the sites' own and a stranger.
+#   make_certificates.sh NAME...
 set -eu
+names=$(printf 'DNS:%s,' "$@")
 mkdir -p /etc/asgi-tests
 cd /etc/asgi-tests
 
@@ -21,11 +23,10 @@ leaf() {
   rm "$1.csr" "$1.extensions"
 }
 
-authority authority
-authority clients
-authority strangers
-leaf site authority /CN=example.test \
-  "$(printf 'extendedKeyUsage=serverAuth\nsubjectAltName=DNS:*.example.test,DNS:*.everything.example.test,DNS:*.cache.example.test')"
+[ -e authority.pem ] || authority authority
+[ -e clients.pem ] || authority clients
+[ -e strangers.pem ] || authority strangers
+leaf site authority /CN=example.test "$(printf 'extendedKeyUsage=serverAuth\nsubjectAltName=%s' "${names%,}")"
 leaf alice clients '/O=Notes/CN=alice' extendedKeyUsage=clientAuth
 leaf mallory strangers '/O=Notes/CN=alice' extendedKeyUsage=clientAuth
 cat site.pem authority.pem >site-chain.pem

@@ -195,7 +195,8 @@ class TestPasswordFile:
         return play("--check", "--diff", "-vvv", extra={**only(), "nginx_proxy_sites": [changed]}, code=0)
 
     def test_it_is_nginxs_alone(self, machine: Machine) -> None:
-        listed = machine.run("find -L /etc/nginx/deploy/current/sites -path '*/users/*' -type f -printf '%m %U:%G %P\\n'")
+        find = "find -L /etc/nginx/deploy/current/sites -path '*/users/*' -type f -printf '%m %U:%G %P\\n'"
+        listed = machine.run(find)
         assert len(listed.splitlines()) >= 4, listed
         owner = f"0:{machine.run('id -g www-data').strip()}"
         assert {" ".join(line.split()[:2]) for line in listed.splitlines()} == {f"640 {owner}"}
