@@ -95,8 +95,14 @@ class Host:
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert process.stdout is not None
-        heard = [(time.monotonic(), line) for line in process.stdout]
-        code = process.wait()
+        try:
+            heard = [(time.monotonic(), line) for line in process.stdout]
+            code = process.wait()
+        except KeyboardInterrupt:
+            # SIGTERM reaches us alone.
+            process.terminate()
+            process.wait()
+            raise
         ended = time.monotonic()
         lines = [line for _, line in heard]
         log.write_text("".join(lines))
