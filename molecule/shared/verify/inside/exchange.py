@@ -34,7 +34,7 @@ def connect(wanted):
     connection.connect((address, port))
     if port != 443:
         return connection
-    trust = ssl.create_default_context()
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trust.check_hostname = False
     trust.verify_mode = ssl.CERT_NONE
     trust.set_alpn_protocols(["http/1.1"])

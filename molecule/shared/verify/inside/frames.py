@@ -14,6 +14,7 @@ import socket
 import ssl
 import struct
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
@@ -48,7 +49,7 @@ def status(block):
 
 
 def speak(wanted):
-    trust = ssl.create_default_context()
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trust.check_hostname = False
     trust.verify_mode = ssl.CERT_NONE
     trust.set_alpn_protocols(["h2"])
@@ -97,4 +98,6 @@ def speak(wanted):
     return told
 
 
-print(json.dumps([speak(wanted) for wanted in json.loads(sys.argv[1])]))
+# Side by side: where nothing comes back each waits for its time.
+with ThreadPoolExecutor(20) as pool:
+    print(json.dumps(list(pool.map(speak, json.loads(sys.argv[1])))))

@@ -18,7 +18,7 @@ import sys
 import time
 
 wanted = json.loads(sys.argv[1])
-trust = ssl.create_default_context()
+trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 trust.check_hostname = False
 trust.verify_mode = ssl.CERT_NONE
 connection = trust.wrap_socket(socket.create_connection(("127.0.0.1", 443), 10), server_hostname=wanted["name"])
