@@ -15,7 +15,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.nginx_text import raw_
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.static_files import static_folder
 from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application, check_chain
-from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import literally, slugs, url_path
+from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import SITE, literally, slugs, url_path
 from ansible_collections.asgi.deploy.plugins.plugin_utils.values import UNLIMITED, duration, duration_ms, size
 
 #: Between two messages of a WebSocket or two events: the application's pings come far more often.
@@ -45,6 +45,7 @@ def site_locations(site: Site) -> tuple[list[dict[str, t.Any]], list[dict[str, t
     :raises Refused: for two rules of one path, or a location that nothing answers
     """
     given = site.given
+    _check_site(site)
     statics = list(given["static"])
     located = list(given["locations"])
     root = {**dict.fromkeys(_LOCATION_KEYS), "path": "/", "match": "prefix", "extra": "", "access_log": True}
@@ -59,8 +60,20 @@ def site_locations(site: Site) -> tuple[list[dict[str, t.Any]], list[dict[str, t
         _static(item, f"{site.path}.static[{index}]", slug, site)
         for index, (item, slug) in enumerate(zip(statics, names[len(items) :], strict=True))
     ]
-    _check_paths(proxied, served)
+    _check_paths(site, proxied, served)
     return proxied, served
+
+
+def _check_site(site: Site) -> None:
+    """Refuse at the site's place what is wrong there, also where every location says something else."""
+    given = site.given
+    access({**{key: given[key] for key in _ACCESS}, "satisfy": None}, site.path, "", ("", ""), strict=False)
+    methods(given["methods"], f"{site.path}.methods")
+    for key, value in given["timeouts"].items():
+        _timeout(f"{site.path}.timeouts.{key}", key, value)
+    if given["cache"] is not None and given["cache"]["valid"] is not None:
+        duration(f"{site.path}.cache.valid", given["cache"]["valid"], milliseconds=False)
+    _check_cache(given, site.path)
 
 
 _LOCATION_KEYS = (
@@ -93,6 +106,7 @@ def _proxied(item: Rules, path: str, slug: str, site: Site) -> dict[str, t.Any]:
         raise Refused(f"{path}.strip_prefix", True, "this for a prefix that ends with a slash, such as /api/")
     own = {key: item[key] if item[key] is not None else site.given[key] for key in _INHERITED}
     events = bool(item["events"])
+    _check_cache(item, path)
     counted = _limits(item, path, slug, site)
     return {
         **_rules(item, path, slug, site),
@@ -111,7 +125,8 @@ def _proxied(item: Rules, path: str, slug: str, site: Site) -> dict[str, t.Any]:
         "events": events,
         "request_buffering": bool(own["request_buffering"]),
         "response_buffering": bool(own["response_buffering"]) and not events,
-        "cache": _cache(item, path, site) if not events else None,
+        # What is not collected cannot be kept; nginx would let others wait for it in vain.
+        "cache": _cache(item, path, site) if own["response_buffering"] and not events else None,
         "access_log": item["access_log"],
         "extra": raw_directives(f"{path}.extra", item["extra"]),
     }
@@ -132,8 +147,8 @@ def _rules(item: Rules, path: str, slug: str, site: Site) -> dict[str, t.Any]:
     if certificate and site.tls["client_ca"] is None:
         raise Refused(f"{path}.client_certificate", True, "this where the site has tls.client_ca")
     # Rules that are the site's are named by it: one password file, one list of addresses for all of its locations.
-    password = slug if item["basic_auth"] is not None else "site"
-    address = slug if item["allow"] is not None or item["deny"] is not None else "site"
+    password = slug if item["basic_auth"] is not None else SITE
+    address = slug if item["allow"] is not None or item["deny"] is not None else SITE
     headers = None
     if item["headers"]:
         inherited = site.given["headers"] or {}
@@ -146,6 +161,7 @@ def _rules(item: Rules, path: str, slug: str, site: Site) -> dict[str, t.Any]:
             path,
             f"sites/{site.name}/users/{password}",
             (f"{site.slug}__{address}", f"{site.slug}__{slug}"),
+            strict=item["satisfy"] is not None or path == site.path,
         ),
         "client_certificate": certificate and site.tls["client_certificates"] == "optional",
         "headers": headers,
@@ -179,21 +195,30 @@ def _timeouts(item: Rules, path: str, site: Site) -> dict[str, str]:
     lasting = item["websocket"] is True or bool(item["events"])
     idle = {"send": _IDLE, "read": _IDLE} if lasting else {}
     times = {**site.given["timeouts"], **idle, **own}
-    found = {}
-    for key, value in times.items():
-        # What the site said is refused at its own place.
-        place = path if key in own else site.path
-        found[key] = duration(f"{place}.timeouts.{key}", value)
-    # nginx documents that connecting cannot usually take longer than this; the kernel gives up first.
-    if duration_ms(found["connect"]) > 75_000:
-        place = path if "connect" in own else site.path
-        raise Refused(f"{place}.timeouts.connect", found["connect"], "at most 75s, the kernel gives up then")
+    # What the site said was refused at its own place.
+    found = {key: _timeout(f"{path}.timeouts.{key}", key, value) for key, value in times.items()}
     application = site.application
     app = item["app"] or (site.given["app"] if item["upstream"] is None else None)
     if application is not None and app == application.name and not lasting:
         place = path if "read" in own else site.path
         check_chain(f"{place}.timeouts.read", found["read"], application)
     return found
+
+
+def _timeout(path: str, key: str, value: t.Any) -> str:
+    checked = duration(path, value)
+    # nginx documents that connecting cannot usually take longer than this; the kernel gives up first.
+    if key == "connect" and duration_ms(checked) > 75_000:
+        raise Refused(path, checked, "at most 75s, the kernel gives up then")
+    return checked
+
+
+def _check_cache(rules: Rules, path: str) -> None:
+    """Refuse a cache for answers that are not collected, where one place says both."""
+    asked = rules["cache"] is not None and rules["cache"]["enabled"]
+    for key, value in (("response_buffering", False), ("events", True)):
+        if asked and rules.get(key) is value:
+            raise Refused(f"{path}.{key}", value, "this without cache: what is not collected cannot be kept")
 
 
 def _cache(item: Rules, path: str, site: Site) -> dict[str, t.Any] | None:
@@ -212,8 +237,10 @@ def body_size(value: t.Any, path: str) -> str:
     return "0" if checked == UNLIMITED else checked
 
 
-def _check_paths(proxied: t.Sequence[Rules], served: t.Sequence[Rules]) -> None:
-    seen: dict[str, str] = {}
+def _check_paths(site: Site, proxied: t.Sequence[Rules], served: t.Sequence[Rules]) -> None:
+    """Refuse what nginx would call a duplicate location."""
+    moved = [(item["path"], f"{site.path}.redirects[{index}]") for index, item in enumerate(site.given["redirects"])]
+    seen = {url if url.endswith("/") else f"= {url}": place for url, place in moved if url is not None}
     for match, place in [(item["match"], item["path"]) for item in proxied] + [
         (item["url"], item["path"]) for item in served
     ]:

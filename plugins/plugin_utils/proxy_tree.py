@@ -203,7 +203,7 @@ def _site_files(
         **structure,
         "site": site,
         "site_files": names,
-        "csp": next((item["value"] for item in site["headers"] if item["slug"] == POLICY), ""),
+        "csp": _policy(site),
         "pages": pages,
         "site_log": _site_log(structure["access_log"], site),
     }
@@ -220,11 +220,14 @@ def _site_files(
 def _header_sets(site: t.Mapping[str, t.Any], values: t.Mapping[tuple[str, str], str]) -> list[dict[str, t.Any]]:
     """Return the files of a site's security headers: its own, and those of each location that has other ones."""
     own = [
-        {"file": f"security_headers_{location['slug']}", "headers": _variables(location["headers"], values)}
+        {
+            "file": f"security_headers_{location['slug']}",
+            "headers": _variables(_with_docs(site, location["headers"]), values),
+        }
         for location in site["locations"] + site["static"]
         if location["headers"]
     ]
-    return [{"file": "security_headers", "headers": _variables(_with_docs(site), values)}, *own]
+    return [{"file": "security_headers", "headers": _variables(_with_docs(site, site["headers"]), values)}, *own]
 
 
 def _variables(
@@ -241,21 +244,27 @@ def _header_values(sites: t.Sequence[t.Mapping[str, t.Any]]) -> dict[tuple[str, 
     found: dict[tuple[str, str], str] = {}
     for site in sites:
         own = [item["headers"] for item in site["locations"] + site["static"] if item["headers"]]
-        for header in [header for headers in (_with_docs(site), *own) for header in headers]:
+        for header in [header for headers in (site["headers"], *own) for header in _with_docs(site, headers)]:
             key = (header["slug"], header["value"])
             number = sum(slug == header["slug"] for slug, _value in found) + 1
-            found.setdefault(key, f"$header__{header['slug']}" + (f"__{number}" if number > 1 else ""))
+            # The number stands where no header's name can have one: of X and X--2 the variables would be one.
+            found.setdefault(key, f"$header{number if number > 1 else ''}__{header['slug']}")
     return found
 
 
-def _with_docs(site: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
-    """Return the site's headers; the policy is one of two where the application has documentation pages."""
+def _with_docs(site: t.Mapping[str, t.Any], headers: t.Sequence[t.Mapping[str, str]]) -> list[t.Mapping[str, str]]:
+    """Return the headers with the site's policy as one of two, where the application has documentation pages."""
     if not site["docs"]:
-        return list(site["headers"])
+        return list(headers)
+    general = (POLICY, _policy(site))
+    either = f"$csp__{site['slug']}"
     return [
-        {**header, "value": f"$csp__{site['slug']}"} if header["slug"] == POLICY else header
-        for header in site["headers"]
+        {**header, "value": either} if (header["slug"], header["value"]) == general else header for header in headers
     ]
+
+
+def _policy(site: t.Mapping[str, t.Any]) -> str:
+    return next((str(item["value"]) for item in site["headers"] if item["slug"] == POLICY), "")
 
 
 def _pages(render: t.Callable[..., str], site: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:

@@ -82,6 +82,9 @@ def _site(
     # Also where every location has limits of its own: a mistake is one wherever it stands.
     limits(site["limits"] or [], place)
     body_size(site["body_size"], f"{path}.body_size")
+    if site["allow"] == []:
+        # A list that came out empty must not open what it was to close.
+        raise Refused(f"{path}.allow", [], "at least one network, or no allow at all")
     known = Site(
         given=site,
         path=path,

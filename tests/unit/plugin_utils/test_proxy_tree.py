@@ -164,7 +164,9 @@ def test_syntax_of_the_version(
     make_tree: t.Callable[..., Tree], nginx: str, http2: list[list[str]], listen: list[str], curves: str
 ) -> None:
     tree = make_tree("one", nginx)
-    assert args_of(tree.http("http2"), "http2") == http2
+    assert [args_of(server, "http2") for server in tree.servers("443")] == [http2, http2]
+    # At the level of http it would be spoken on port 80 too, without TLS.
+    assert tree.http("http2") == []
     assert listen in args_of(tree.servers("443")[1], "listen")
     assert args_of(tree.http("ssl_ecdh_curve"), "ssl_ecdh_curve") == [[curves]]
 
