@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import HIDDEN
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import MASKED, folders
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import MASKED, PROBE, folders
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import (
     build_tree,
     nginx_version,
@@ -24,25 +24,15 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROL
 
 ROLE = "nginx_proxy"
 
-#: One trip for all that the templates depend on. Before the package is there (check mode on a new
-#: host), the version that would be installed answers.
-_PROBE = (
-    "export PATH=$PATH:/usr/sbin; test -e /proc/net/if_inet6 && echo ipv6; "
-    "test /etc/systemd/system/nginx.service -ef /dev/null && echo masked; "
-    "ls /etc/nginx/modules-enabled 2>/dev/null; "
-    "nginx -V 2>&1 || LC_ALL=C apt-cache policy nginx | grep Candidate"
-)
-
-
 class ActionModule(ActionBase):
-    """Takes the role's variables from the host; no arguments."""
+    """Takes the role's variables from the host."""
 
-    _VALID_ARGS = frozenset(())
+    _VALID_ARGS = frozenset(("probe",))
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
-        probe = self._low_level_execute_command(_PROBE)["stdout"]
+        probe = self._task.args.get("probe") or self._low_level_execute_command(PROBE)["stdout"]
         installed = "nginx version:" in probe
         if "masked" in probe.split():
             # Found here, in the first play: later the package is installed, and nothing can start it.

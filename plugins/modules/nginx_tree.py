@@ -23,6 +23,9 @@ options:
     description: The inventory's name for the host, for warnings.
     type: str
     default: this host
+  probe:
+    description: What M(asgi.deploy.nginx_host) told of the host's nginx. Used by the action plugin; it asks otherwise.
+    type: str
   files:
     description: The tree, path relative to the generation's folder to text.
     type: dict
@@ -278,6 +281,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "host": {"type": "str", "default": "this host"},
+            "probe": {"type": "str"},
             "files": {"type": "dict", "default": {}},
             "private": {"type": "dict", "default": {}, "no_log": True},
             "generation": {"type": "str"},
