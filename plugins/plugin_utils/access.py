@@ -22,7 +22,7 @@ _REALM = re.compile(r"[ !#%-\[\]-~]{1,80}")
 Rules = t.Mapping[str, t.Any]
 
 
-def access(rules: Rules, path: str, users_file: str, names: tuple[str, str]) -> dict[str, t.Any]:
+def access(rules: Rules, path: str, users_file: str, names: tuple[str, str], strict: bool) -> dict[str, t.Any]:
     """Return what decides about a client: ``address``, ``networks``, ``default``, ``realm``, ``users_file``, ``users``.
 
     Addresses are looked up in a ``geo`` block, where the most specific network decides, and not by ``allow`` and
@@ -31,6 +31,7 @@ def access(rules: Rules, path: str, users_file: str, names: tuple[str, str]) -> 
     :param rules: ``allow``, ``deny``, ``basic_auth`` and ``satisfy``; None where nothing was said
     :param users_file: the password file of these rules, relative to the generation
     :param names: what the variables for the address and for the password are called
+    :param strict: whether ``satisfy`` is of the same place as the rest, and not of the site of a location without them
     """
     allow = networks(f"{path}.allow", rules["allow"] or [], "then nobody is kept out")
     deny = networks(f"{path}.deny", rules["deny"] or [], "then nobody is let in")
@@ -39,11 +40,14 @@ def access(rules: Rules, path: str, users_file: str, names: tuple[str, str]) -> 
             raise Refused(f"{path}.deny[{index}]", network, "a network that allow does not have")
     auth = rules["basic_auth"] or {"users": {}, "realm": "Restricted"}
     users = _users(auth["users"], f"{path}.basic_auth.users")
-    if not _REALM.fullmatch(auth["realm"]):
-        raise Refused(f"{path}.basic_auth.realm", auth["realm"], "printable ASCII without quotes, $ and backslashes")
-    either = rules["satisfy"] == "any"
-    if either and not (users and (allow or deny)):
+    # nginx takes the realm "off" for none at all, and lets everybody in.
+    if not _REALM.fullmatch(auth["realm"]) or auth["realm"] == "off":
+        accepted = "printable ASCII without double quotes, $ and backslashes, and not off"
+        raise Refused(f"{path}.basic_auth.realm", auth["realm"], accepted)
+    both = bool(users and (allow or deny))
+    if rules["satisfy"] == "any" and strict and not both:
         raise Refused(f"{path}.satisfy", "any", "any where there are both addresses and users to choose from")
+    either = rules["satisfy"] == "any" and both
     address, password = names
     return {
         "address": f"$address__{address}" if allow or deny else None,
@@ -58,12 +62,13 @@ def access(rules: Rules, path: str, users_file: str, names: tuple[str, str]) -> 
 
 
 def _users(users: t.Mapping[str, t.Any], path: str) -> dict[str, str]:
-    for name, secret in users.items():
-        here = field(path, name)
+    for number, (name, secret) in enumerate(users.items(), start=1):
         if not isinstance(name, str) or not _USER.fullmatch(name):
-            raise Refused(here, HIDDEN, "a user name of letters, digits and . _ @ + -, 64 at most")
+            # Not shown: it may be a password in the wrong place.
+            accepted = f"user names of letters, digits and . _ @ + -, 64 at most; that of entry {number} is another"
+            raise Refused(path, HIDDEN, accepted)
         if not isinstance(secret, str) or not _HASH.fullmatch(secret):
-            raise Refused(here, HIDDEN, "the hash of a password, as `openssl passwd -6` prints it")
+            raise Refused(field(path, name), HIDDEN, "the hash of a password, as `openssl passwd -6` prints it")
     return dict(users)
 
 
@@ -77,7 +82,7 @@ def methods(values: t.Sequence[t.Any] | None, path: str) -> list[str] | None:
     for index, value in enumerate(values):
         if not _METHOD.fullmatch(value) or value in ("CONNECT", "TRACE"):
             raise Refused(f"{path}[{index}]", value, "a method in capitals, such as GET (not CONNECT, not TRACE)")
-        if value in found and value != "HEAD":
+        if value in values[:index]:
             raise Refused(f"{path}[{index}]", value, "each method once")
         found += [name for name in ((value, "HEAD") if value == "GET" else (value,)) if name not in found]
     return found

@@ -63,6 +63,8 @@ _RESERVED = (
 
 #: What the lists of the browsers ask for: a year.
 _PRELOAD_AGE = 31_536_000
+#: nginx reads no word longer than its buffer of 4096 bytes.
+_LONGEST = 4000
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _VARIABLES = ("host", "remote_addr", "request_id", "scheme", "server_name")
 #: What may stand between nginx's double quotes: an open one would let the rest become directives.
@@ -144,6 +146,8 @@ def _check_value(path: str, value: t.Any) -> str:
         raise Refused(path, value, "a string (quote it), or an empty one to leave the header out")
     if not value.isascii() or any(ord(c) < 32 or ord(c) == 127 for c in value):
         raise Refused(path, value, "printable ASCII on one line")
+    if len(value) > _LONGEST:
+        raise Refused(path, value, f"a value of {_LONGEST} characters at most, this one has {len(value)}")
     if not _QUOTED.fullmatch(value):
         raise Refused(path, value, 'double quotes and backslashes escaped, as \\" and \\\\')
     for match in _VARIABLE.finditer(value):

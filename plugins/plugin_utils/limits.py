@@ -81,8 +81,8 @@ def _counted(item: t.Mapping[str, t.Any], path: str) -> str:
     """Return the part of a zone's name that says what is counted."""
     if item["rate"] is None:
         integer(f"{path}.connections", item["connections"], 1, 65_535)
-        for key in ("burst", "delay"):
-            if item[key]:
+        for key, nothing in (("burst", 0), ("delay", None)):
+            if item[key] != nothing:
                 raise Refused(f"{path}.{key}", item[key], f"no {key} with connections")
         return "connections"
     if not _RATE.fullmatch(item["rate"]):

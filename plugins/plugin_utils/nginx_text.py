@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import unfit
 
 #: How nginx itself divides text: quotes, # and } mean something only where a word would begin, white space
 #: is these four characters, and a string is followed by white space or by an end.
@@ -34,8 +35,8 @@ def raw_directives(path: str, value: str) -> str:
     """
     depth = position = 0
     directive = False
-    if "\0" in value or "\r" in value:
-        raise Refused(path, value, "text without NUL and carriage return")
+    if unfit(value) or "\r" in value:
+        raise Refused(path, value, "text of Unicode without NUL and carriage return")
     while position < len(value):
         line = value.count("\n", 0, position) + 1
         match = _TOKEN.match(value, position)

@@ -10,15 +10,13 @@ import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.networks import networks
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
-from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import literally, url_path
-from ansible_collections.asgi.deploy.plugins.plugin_utils.values import duration, duration_ms, integer
+from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import HIDDEN_FILES, literally, url_path
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import duration, duration_ms, integer, unfit
 
 _EXTENSIONS = {"text/html": "html", "application/json": "json", "text/plain": "txt"}
 _LARGEST = 256 * 1024
 #: nginx uses these itself, for what has no answer.
 _NEVER_SENT = (444, 499)
-#: Hidden files and folders, but for the place that standards give to public ones (RFC 8615).
-HIDDEN_FILES = r"/\.(?!well-known(?:/|$))"
 
 
 def error_pages(items: t.Sequence[t.Mapping[str, t.Any]], path: str) -> list[dict[str, t.Any]]:
@@ -55,8 +53,8 @@ def page(path: str, content: str) -> str:
     """Return a page's text where it is one."""
     if not content.strip():
         raise Refused(path, content, "the page itself, not an empty text")
-    if "\0" in content or len(content.encode(errors="replace")) > _LARGEST:
-        raise Refused(path, content[:20], f"text without NUL, of {_LARGEST // 1024} KiB at most")
+    if unfit(content) or len(content.encode()) > _LARGEST:
+        raise Refused(path, content[:20], f"text of Unicode without NUL, of {_LARGEST // 1024} KiB at most")
     return content if content.endswith("\n") else content + "\n"
 
 
@@ -70,7 +68,7 @@ def blocked_paths(values: t.Sequence[str], path: str) -> list[str]:
         else:
             if value.startswith("*"):
                 raise Refused(here, value, "an end such as *.php, or a path's beginning such as /wp-admin/")
-            expression = "^" + literally(url_path(here, value))
+            expression = "^" + literally(url_path(here, value, hidden=True))
         if value == "/":
             raise Refused(here, value, "a path below /; maintenance.enabled takes the whole site away")
         if expression in found:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import typing as t
 
@@ -32,6 +33,11 @@ JOURNAL = "unix:/dev/log"
 
 BROTLI_PACKAGES = ("libnginx-mod-http-brotli-filter", "libnginx-mod-http-brotli-static")
 
+#: Where nothing is said of the header.
+_HEADER = "X-Forwarded-For"
+#: No proxy replaces these: a limit that counts by them is one that each client evades.
+_OF_CLIENTS = ("accept", "accept-encoding", "accept-language", "authorization", "cookie", "host", "origin", "referer",
+               "user-agent")  # fmt: skip
 #: Ports that the sites themselves listen on.
 _SITE_PORTS = (80, 443)
 _INCLUDE = re.compile(r"/[A-Za-z0-9._@+/*?-]+")
@@ -97,9 +103,9 @@ def _generation(value: str | None) -> str | None:
 def _includes(values: t.Sequence[str]) -> list[str]:
     for index, value in enumerate(values):
         here = f"nginx_proxy_includes[{index}]"
-        if not _INCLUDE.fullmatch(value) or ".." in value.split("/"):
+        if not _INCLUDE.fullmatch(value) or {"", ".", ".."} & set(value[1:].split("/")):
             raise Refused(here, value, "an absolute path, * and ? allowed, such as /etc/nginx/conf.d/*.conf")
-        if value.startswith("/etc/nginx/deploy") or value == "/etc/nginx/nginx.conf":
+        if value.startswith("/etc/nginx/deploy/") or fnmatch.fnmatchcase("/etc/nginx/nginx.conf", value):
             raise Refused(here, value, "a file that is not part of the configuration already")
         if value in values[:index]:
             raise Refused(here, value, "each file once")
@@ -110,10 +116,10 @@ def _client_address(given: Values) -> dict[str, t.Any]:
     path = "nginx_proxy_client_address"
     trusted = networks(f"{path}.trusted", given["trusted"], "anybody could then choose the address they come from")
     header = header_name(f"{path}.header", given["header"])
-    headers = [header_name(f"{path}.headers[{index}]", name) for index, name in enumerate(given["headers"])]
-    if not trusted and (headers or given["proxy_protocol"]):
+    headers = _trusted_headers(given["headers"], f"{path}.headers")
+    if not trusted and (headers or given["proxy_protocol"] or header != _HEADER):
         raise Refused(f"{path}.trusted", [], "the networks of the proxies in front, which the rest is about")
-    if header != "X-Forwarded-For" and given["proxy_protocol"]:
+    if header != _HEADER and given["proxy_protocol"]:
         raise Refused(f"{path}.header", header, "no header with proxy_protocol, which carries the address itself")
     return {
         "trusted": trusted,
@@ -123,6 +129,18 @@ def _client_address(given: Values) -> dict[str, t.Any]:
     }
 
 
+def _trusted_headers(given: t.Sequence[str], path: str) -> list[str]:
+    names: list[str] = []
+    for index, value in enumerate(given):
+        name = header_name(f"{path}[{index}]", value)
+        if name.lower() in names:
+            raise Refused(f"{path}[{index}]", value, "each header once, in whatever case")
+        if name.lower() in _OF_CLIENTS:
+            raise Refused(f"{path}[{index}]", value, "a header that proxies set; this one passes as the client sent it")
+        names.append(name.lower())
+    return list(given)
+
+
 def _access_log(given: Values) -> dict[str, t.Any]:
     path = "nginx_proxy_access_log"
     target, server = given["target"], given["server"]
@@ -130,6 +148,9 @@ def _access_log(given: Values) -> dict[str, t.Any]:
         if server is None:
             raise Refused(f"{path}.server", None, "the address of the syslog server; target syslog needs it")
         server_address(f"{path}.server", server)
+        if "," in server:
+            # What follows it would be nginx's next parameter.
+            raise Refused(f"{path}.server", server, "host:port or unix:/path, without a comma")
     elif server is not None:
         raise Refused(f"{path}.server", server, f"no server unless target is syslog (it is {target})")
     if given["per_site"] and target != "file":

@@ -15,7 +15,9 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import liter
 #: Of RFC 3986 what nginx's syntax leaves alone.
 _QUERY = r"(?:\?[A-Za-z0-9._~!@:,+=*()/&%-]*)?(?:#[A-Za-z0-9._~!@:,+=*()/&%-]*)?"
 _TARGET = re.compile(r"/(?:(?!/)[A-Za-z0-9._~!@:,+=*()/%-]*)?" + _QUERY)
-_URL = re.compile(r"https?://([^/:?#]+)(?::[1-9][0-9]{0,4})?(/[A-Za-z0-9._~!@:,+=*()/%-]*)?" + _QUERY)
+_URL = re.compile(r"https?://([^/:?#]+)(?::([1-9][0-9]{0,4}))?(/[A-Za-z0-9._~!@:,+=*()/%-]*)?(" + _QUERY + ")")
+#: nginx reads no word longer than its buffer of 4096 bytes.
+_LONGEST = 2000
 
 
 def redirects(
@@ -37,7 +39,7 @@ def redirects(
         if item["domain"] is not None:
             names.append(_name(item, here, domains, names))
         else:
-            paths.append(_path(item, here, paths))
+            paths.append(_path(item, here, paths, domains))
     return names, paths
 
 
@@ -55,10 +57,12 @@ def _name(
     to = hostname(f"{path}.to", item["to"], wildcard=False)
     if to not in domains:
         raise Refused(f"{path}.to", item["to"], f"one of the site's domains, {', '.join(domains)}")
-    return {"domain": domain, "to": to, "status": item["status"]}
+    return {"path": path, "domain": domain, "to": to, "status": item["status"]}
 
 
-def _path(item: t.Mapping[str, t.Any], path: str, others: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+def _path(
+    item: t.Mapping[str, t.Any], path: str, others: t.Sequence[t.Mapping[str, t.Any]], domains: t.Sequence[str]
+) -> dict[str, t.Any]:
     source = url_path(f"{path}.path", item["path"])
     if source == "/":
         raise Refused(f"{path}.path", source, "a path below /; a redirect of the whole site is one of its domain")
@@ -70,12 +74,18 @@ def _path(item: t.Mapping[str, t.Any], path: str, others: t.Sequence[t.Mapping[s
     url = _URL.fullmatch(to)
     if url:
         hostname(f"{path}.to", url[1], wildcard=False)
+        if url[2] and int(url[2]) > 65535:
+            raise Refused(f"{path}.to", to, "a URL whose port is 65535 at most")
     elif not _TARGET.fullmatch(to):
         raise Refused(f"{path}.to", to, "a path such as /new or a URL such as https://example.com/new, encoded")
+    if len(to) > _LONGEST:
+        raise Refused(f"{path}.to", to, f"{_LONGEST} characters at most, these are {len(to)}")
     if prefix and not to.endswith("/"):
         raise Refused(f"{path}.to", to, "a place that ends with a slash, as the path does")
-    if (prefix and to.startswith(source)) or to == source:
+    # A URL of the site's own names comes back to it, and so does one without TLS.
+    here = (url[3] or "/") + (url[4] or "") if url and url[1].lower() in domains and not url[2] else to
+    if (prefix and here.startswith(source)) or here == source:
         raise Refused(f"{path}.to", to, "another place than the path itself: the redirect would never end")
     # Of /old//evil.example only evil.example may follow the slash, or the browser goes to another host.
     rest = rf"^{literally(source)}[/\\\\]*(.*)$" if prefix else None
-    return {"location": location, "source": source, "rest": rest, "to": to, "status": item["status"]}
+    return {"path": path, "location": location, "source": source, "rest": rest, "to": to, "status": item["status"]}

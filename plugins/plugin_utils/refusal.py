@@ -15,13 +15,15 @@ HIDDEN: t.Final = "(hidden)"
 _LONGEST = 80
 #: The user and password of a URL: `https://user:token@host` keeps only the host.
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s\"]+@")
+#: The hash of a password as /etc/shadow and htpasswd have it, wherever somebody wrote it.
+_PASSWORD_HASH = re.compile(r"\$(?:apr1|1|5|6|y|2[abxy]?)\$[A-Za-z0-9./$=,]+|\{S?SHA\}[A-Za-z0-9+/=]+")
 
 
 def show(value: t.Any) -> str:
     """Return ``value`` as one short printable line, control characters escaped."""
     if value is HIDDEN:
         return HIDDEN
-    text = _CREDENTIALS.sub("***@", _json(value))
+    text = _PASSWORD_HASH.sub("***", _CREDENTIALS.sub("***@", _json(value)))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 

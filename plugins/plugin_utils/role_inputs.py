@@ -74,7 +74,7 @@ class Host:
             return None
         others = self._variables.get("hostvars") or {}
         found = [plain(self._template(others[name].get("ansible_host", name))) for name in groups[group]]
-        return [f"[{address}]" if ":" in address else address for address in found]
+        return [f"[{address}]" if ":" in str(address) else str(address) for address in found]
 
 
 def _meant(name: str, options: list[str]) -> list[str]:

@@ -22,7 +22,10 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.values import field
 Spec = Mapping[str, t.Any]
 
 #: Keys that somebody may have tried to give a secret by.
-_SECRET = re.compile(r"pass|secret|token|credential|private", re.IGNORECASE)
+_SECRET = re.compile(r"auth|pass|secret|token|credential|private", re.IGNORECASE)
+
+#: Python refuses to print a number of thousands of digits, in words of its own.
+_LARGEST = 10**18
 
 _TRUE = ("true", "yes", "on")
 _FALSE = ("false", "no", "off")
@@ -58,7 +61,9 @@ def conform(options: Spec, values: Mapping[str, t.Any], path: str = "") -> dict[
     if path:
         for key in values:
             if key not in options:
-                shown = HIDDEN if _SECRET.search(str(key)) else values[key]
+                # Beside a dictionary of secrets a slip has one behind it: `basic_auth: {alice: …}` without its users.
+                secret = _SECRET.search(str(key)) or _holds_secrets(options)
+                shown = HIDDEN if secret else values[key]
                 raise Refused(field(path, key), shown, _names(key, options))
     complete = {}
     for name, option in options.items():
@@ -82,9 +87,13 @@ def _names(key: t.Any, options: Spec) -> str:
     return f"only the keys {', '.join(options)}{hint}"
 
 
+def _holds_secrets(options: Spec) -> bool:
+    return any(option.get("no_log") and option.get("type") == "dict" for option in options.values())
+
+
 def _typed(option: Spec, value: t.Any, path: str) -> t.Any:
     kind = option.get("type", "str")
-    shown = HIDDEN if option.get("no_log") else value
+    shown = HIDDEN if option.get("no_log") or _holds_secrets(option.get("options", {})) else value
     typed = _CHECKS[kind](option, value, path, shown)
     choices = option.get("choices")
     # A list's choices are its elements', as in Ansible.
@@ -97,7 +106,7 @@ def _string(option: Spec, value: t.Any, path: str, shown: t.Any) -> str:
     if isinstance(value, str):
         return str(value)
     # Of an integer the spelling matters rarely; of 1.10 and yes always, and YAML has already changed them.
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST:
         return str(value)
     raise Refused(path, shown, "a string (quote it)")
 
@@ -113,7 +122,7 @@ def _integer(option: Spec, value: t.Any, path: str, shown: t.Any) -> int:
 
 def _number(option: Spec, value: t.Any, path: str, shown: t.Any) -> float:
     written = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", value)
-    if written or (isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 10**18):
+    if written or (isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST):
         return float(value)
     raise Refused(path, shown, "a number")
 

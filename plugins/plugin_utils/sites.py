@@ -23,7 +23,13 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Applic
 from ansible_collections.asgi.deploy.plugins.plugin_utils.tls_policy import tls_policy
 from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import normalise_upstream, render_upstream
 from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import literally, url_path
-from ansible_collections.asgi.deploy.plugins.plugin_utils.values import duration, integer, size
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import (
+    duration,
+    integer,
+    same_server,
+    server_address,
+    size,
+)
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
@@ -52,10 +58,13 @@ def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings) -> dict
     _check_together(sites)
     profile = sites[0]["tls"]["profile"] if sites else "intermediate"
     lists = [values[f"nginx_proxy_tls_{name}"] for name in ("protocols", "ciphers", "curves")]
+    policy = tls_policy(profile, *lists)
+    if host["http3"] and "TLSv1.3" not in policy["protocols"]:
+        raise Refused("nginx_proxy_http3", True, "this with TLSv1.3 in nginx_proxy_tls_protocols, HTTP/3 needs it")
     return {
         **host,
         "sites": sites,
-        "tls_policy": tls_policy(profile, *lists),
+        "tls_policy": policy,
         "folders": _folders(host, any(site["cache"] for site in sites)),
     }
 
@@ -96,6 +105,8 @@ def _site(
         application=around.application,
         upstream=lambda rules, where, block: _upstream(rules, where, block, upstreams, around),
     )
+    # Checked for its own sake: every location may have another one, and then it is nobody's.
+    _upstream(site, path, f"site__{slug}", {}, around)
     proxied, static = site_locations(known)
     return {
         "name": name,
@@ -189,6 +200,13 @@ def _servers_of_group(upstream: t.Mapping[str, t.Any], path: str, around: Surrou
         raise Refused(f"{path}.group", group, "an inventory group with at least one host")
     port = integer(f"{path}.port", upstream.get("port"), 1, 65535)
     rest = {key: value for key, value in upstream.items() if key not in ("group", "port")}
+    servers: dict[str, None] = {}
+    for address in addresses:
+        # At the place that the user wrote: there is no list of servers in the inventory.
+        server = server_address(f"{path}.group", f"{address}:{port}")
+        if same_server(server) in servers:
+            raise Refused(f"{path}.group", server, "a group whose hosts have an address each")
+        servers[same_server(server)] = None
     return {**rest, "servers": [f"{address}:{port}" for address in addresses]}
 
 
@@ -214,9 +232,12 @@ def _tls(tls: t.Mapping[str, t.Any], path: str, current: str) -> dict[str, t.Any
 
 
 def _api_docs(values: t.Sequence[str], path: str) -> list[str]:
-    found = [url_path(f"{path}[{index}]", value).rstrip("/") for index, value in enumerate(values)]
-    if "" in found:
-        raise Refused(f"{path}[{found.index('')}]", "/", "the path of a page, such as /docs")
+    found: list[str] = []
+    for index, value in enumerate(values):
+        page = url_path(f"{path}[{index}]", value).rstrip("/")
+        if not page or page in found:
+            raise Refused(f"{path}[{index}]", value, "the path of a page, such as /docs, each once")
+        found.append(page)
     return found
 
 
@@ -249,8 +270,14 @@ def _quiet_paths(site: t.Mapping[str, t.Any], path: str, application: Applicatio
     given = site["quiet_paths"]
     if given is None:
         ours = application is not None and site["app"] == application.name
-        given = [application.health_path] if ours and application.health_path else []
-    paths = [url_path(f"{path}.quiet_paths[{index}]", value) for index, value in enumerate(given)]
+        health = application.health_path if ours and application is not None else None
+        # Checked as the application's; it may be encoded, and have a query.
+        return [literally(health.partition("?")[0])] if health else []
+    paths: list[str] = []
+    for index, value in enumerate(given):
+        if url_path(f"{path}.quiet_paths[{index}]", value, hidden=True) in paths:
+            raise Refused(f"{path}.quiet_paths[{index}]", value, "each path once")
+        paths.append(value)
     return [literally(item) for item in paths]
 
 
@@ -265,9 +292,10 @@ def _check_together(sites: list[dict[str, t.Any]]) -> None:
         slugs[site["slug"]] = site
         for index, domain in enumerate(site["names"]):
             own = len(site["domains"])
-            where = f"domains[{index}]" if index < own else "redirects"
+            redirect = None if index < own else site["redirected_names"][index - own]
+            where = f"{redirect['path']}.domain" if redirect else f"{site['path']}.domains[{index}]"
             if domain in domains:
-                raise Refused(f"{site['path']}.{where}", domain, f"a name that {domains[domain]} does not have")
+                raise Refused(where, domain, f"a name that {domains[domain]} does not have")
             domains[domain] = site["path"]
         if site["tls"]["profile"] != sites[0]["tls"]["profile"]:
             raise Refused(

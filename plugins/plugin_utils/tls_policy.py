@@ -24,11 +24,9 @@ CIPHERS = [
     "ECDHE-ECDSA-CHACHA20-POLY1305",
     "ECDHE-RSA-CHACHA20-POLY1305",
 ]
-#: Others of the same strength that somebody's rules may ask for.
+#: Others of the same strength that somebody's rules may ask for. None with DHE: nginx offers those only with a file
+#: of parameters, and leaves them out without a word.
 _FURTHER_CIPHERS = [
-    "DHE-RSA-AES128-GCM-SHA256",
-    "DHE-RSA-AES256-GCM-SHA384",
-    "DHE-RSA-CHACHA20-POLY1305",
     "ECDHE-ECDSA-AES128-CCM",
     "ECDHE-ECDSA-AES256-CCM",
 ]
@@ -48,6 +46,11 @@ def tls_policy(
     """Return ``profile``, ``protocols``, ``ciphers`` and ``curves``; the user's lists win over the profile's."""
     own = any(value is not None for value in (protocols, ciphers, curves))
     wanted = _known("nginx_proxy_tls_protocols", protocols, PROTOCOLS[profile], PROTOCOLS["intermediate"])
+    if ciphers is not None and "TLSv1.2" not in wanted:
+        raise Refused("nginx_proxy_tls_ciphers", list(ciphers), "ciphers with TLSv1.2 only; those of TLSv1.3 are fixed")
+    if curves is not None and set(curves) == {POST_QUANTUM}:
+        # No TLS 1.2, and no older OpenSSL: nearly everybody would be turned away.
+        raise Refused("nginx_proxy_tls_curves", list(curves), f"a group besides {POST_QUANTUM}, such as X25519")
     return {
         "profile": profile,
         "own": own,

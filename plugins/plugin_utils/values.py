@@ -96,6 +96,11 @@ def text(path: str, value: t.Any, accepted: str = "a string") -> str:
     return str(value)
 
 
+def unfit(value: str) -> bool:
+    """Return whether no file can hold ``value``: it has a NUL, or half a character (which JSON can write)."""
+    return "\0" in value or any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def choice(path: str, value: t.Any, choices: c.Iterable[str], explained: c.Mapping[str, str] | None = None) -> str:
     """Return ``value`` if it is one of ``choices``; ``explained`` is as in :func:`known_keys`."""
     choices = tuple(choices)

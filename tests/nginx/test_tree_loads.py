@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the asgi.deploy authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every feature of a site and of a host, alone and all at once, as nginx of both releases loads it: without a warning."""
+"""Every feature of a site and of a host, alone and all at once: nginx of both releases loads it without a warning."""
 
 from __future__ import annotations
 
@@ -133,7 +133,9 @@ def many(count: int) -> Values:
             "app": "notes",
             "tls": {"source": "self_signed"},
             "limits": [{"rate": "5r/s", "exempt": ["10.0.0.0/8"]}, {"connections": 9, "exempt": ["10.0.0.0/8"]}],
-            "locations": [{"path": "/" + "y" * 200 + "/", "limits": [{"rate": "5r/s"}], "headers": {"X-" + "z" * 62: "1"}}],
+            "locations": [
+                {"path": "/" + "y" * 200 + "/", "limits": [{"rate": "5r/s"}], "headers": {"X-" + "z" * 62: "1"}}
+            ],
             "maintenance": {"allow": ["10.0.0.0/8"]},
             "api_docs": ["/docs"],
             "quiet_paths": ["/health"],
@@ -256,7 +258,7 @@ TREES: dict[str, Values] = {
         {"path": "/m/", "to": "/app#/"},
     ]),
     "raw directives": one(extra="# only a comment"),
-    "raw directives of a location": at({"path": "/", "extra": "add_header X-A \"b;}\" always;\nproxy_ssl_server_name on;"}),
+    "raw directives of a location": at({"path": "/", "extra": "add_header X-A \"b;}\" always;\nproxy_redirect off;"}),
 }  # fmt: skip
 
 

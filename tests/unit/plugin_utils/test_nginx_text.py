@@ -63,8 +63,8 @@ REFUSED = [
     # A backslash at the end would take the line's end, and the closing brace behind it, into its word.
     ("deny all; \\", "directives that do not end with a backslash"),
     ("deny all\\;", UNENDED),
-    ("a\0;", "text without NUL and carriage return"),
-    ("a;\r\n", "text without NUL and carriage return"),
+    ("a\0;", "text of Unicode without NUL and carriage return"),
+    ("a;\r\n", "text of Unicode without NUL and carriage return"),
 ]
 
 
