@@ -32,6 +32,7 @@ HOME = "/etc/nginx/deploy"
 #: The group that nginx's workers run as: it reads the password files.
 GROUP = "www-data"
 
+_STAGE = ".stage-"
 _NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([^+]+)\+*")
 _STATUS_PORT = re.compile(r"^\s*listen\s+127\.0\.0\.1:([0-9]+)", re.MULTILINE)
 
@@ -132,13 +133,16 @@ class Generations:
         private = {path: files.pop(path) for path in private_below(self.path(name))}
         return files, private
 
-    def stage(self) -> str:
-        """Return a new empty folder; what a killed run left is removed."""
-        os.makedirs(self.folder, mode=0o755, exist_ok=True)
-        for name in os.listdir(self.home):
-            if name.startswith(".stage-"):
+    def clean(self) -> None:
+        """Remove what killed runs left. Only under the lock: somebody else's stage looks the same."""
+        for name in os.listdir(self.home) if os.path.isdir(self.home) else []:
+            if name.startswith(_STAGE):
                 shutil.rmtree(os.path.join(self.home, name))
-        return tempfile.mkdtemp(dir=self.home, prefix=".stage-")
+
+    def stage(self) -> str:
+        """Return a new empty folder."""
+        os.makedirs(self.folder, mode=0o755, exist_ok=True)
+        return tempfile.mkdtemp(dir=self.home, prefix=_STAGE)
 
     def keep(self, tree: str, generation: str) -> str:
         """Move a proven tree among the generations, and return its name there."""

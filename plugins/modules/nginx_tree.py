@@ -272,6 +272,7 @@ def run(module: AnsibleModule) -> Result:
     if module.check_mode:
         return work(module, generations)
     with locked(LOCK, LOCK_HOLDER):
+        generations.clean()
         return work(module, generations)
 
 

@@ -57,6 +57,7 @@ def main():
         return 0
     try:
         with locked(LOCK, LOCK_HOLDER):
+            generations.clean()
             roll_back(generations, arguments.generation, arguments.tls_dir)
     except (Refusal, ValueError, OSError) as error:
         print(words_of(error), file=sys.stderr)

@@ -148,6 +148,14 @@ def test_the_same_tree_of_the_same_second_gets_a_name_of_its_own(home: Path, tmp
     assert [one.name for one in generations.all()] == sorted(names)
 
 
+def test_what_killed_runs_left_is_removed(home: Path, tmp_path: Path) -> None:
+    generations = host(home, A)
+    (Path(generations.stage()) / "nginx.conf").touch()
+    generations.clean()
+    assert sorted(os.listdir(home)) == ["current", "generations", "history"]
+    Generations(str(tmp_path / "nothing")).clean()
+
+
 FILES = {
     "http/status.conf": "server {\n    listen 127.0.0.1:8123;\n}\n",
     "sites/a/site.conf": "ssl_certificate /etc/nginx/tls/a/current/fullchain.pem;\ninclude /etc/nginx/tls.conf;\n",
