@@ -48,16 +48,19 @@ def machine() -> dict[str, str]:
     }
 
 
-def publish(about: dict[str, str], reports: dict[str, Report]) -> None:
-    line = "; ".join(f"{name} {value}" for name, value in about.items())
-    for report in reports.values():
-        print(f"\n{report.text()}")
-    print(f"\nMachine: {line}")
+def save(about: dict[str, str], reports: dict[str, Report]) -> None:
     found = {"machine": about, "benchmarks": {name: report.as_json() for name, report in reports.items()}}
     (ROOT / "build/bench.json").write_text(json.dumps(found, indent=2) + "\n")
-    texts = [f"Machine: {line}", *(report.markdown() for report in reports.values())]
+    texts = [f"Machine: {line(about)}", *(report.markdown() for report in reports.values())]
     (ROOT / "build/bench.md").write_text("\n\n".join(texts) + "\n")
-    print("Also in build/bench.json (every measurement) and build/bench.md (for docs/benchmarks.md).")
+
+
+def line(about: dict[str, str]) -> str:
+    return "; ".join(f"{name} {value}" for name, value in about.items())
+
+
+def remove() -> None:
+    subprocess.run(["tools/remove.sh", "bench"], cwd=ROOT, check=False)
 
 
 def run(names: list[str], suite: str, rounds: int | None) -> int:
@@ -65,8 +68,10 @@ def run(names: list[str], suite: str, rounds: int | None) -> int:
     for command in (["tools/engine.sh", "up"], ["tools/images/build.sh", suite]):
         if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
             raise BenchError(f"{command[0]} failed")
+    # Of a run that was killed; two at once would measure each other.
+    remove()
     about = machine()
-    reports = {}
+    reports: dict[str, Report] = {}
     for name in names:
         measure, usual = BENCHMARKS[name]
         began = time.monotonic()
@@ -74,9 +79,13 @@ def run(names: list[str], suite: str, rounds: int | None) -> int:
             reports[name] = measure(suite, rounds or usual)
         finally:
             # Before the next one begins: an idle stack still takes memory and now and then the CPU.
-            subprocess.run(["tools/remove.sh", "bench"], cwd=ROOT, check=False)
+            remove()
         reports[name].seconds = time.monotonic() - began
-    publish(about, reports)
+        # At once: what was measured is not lost when the next one fails.
+        save(about, reports)
+        print(f"\n{reports[name].text()}\n", flush=True)
+    print(f"Machine: {line(about)}")
+    print("Also in build/bench.json (every measurement) and build/bench.md (for docs/benchmarks.md).")
     missed = [target for report in reports.values() for target in report.targets if not target.met]
     print(f"{sum(len(report.targets) for report in reports.values()) - len(missed)} targets met, {len(missed)} missed")
     return int(bool(missed))
