@@ -115,18 +115,37 @@ def challenge_problem(webroot: str, domain: str, port: int = 80) -> t.Optional[s
     path = os.path.join(folder, token)
     with open(path, "w", encoding="ascii") as stream:
         stream.write(token)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        try:
+            status, body = _fetch(http.client.HTTPConnection("127.0.0.1", port, timeout=5), token, domain)
+        except (OSError, http.client.HTTPException) as error:
+            try:
+                # An nginx behind a load balancer that speaks the PROXY protocol hangs up on all others.
+                status, body = _fetch(_Balanced("127.0.0.1", port, timeout=5), token, domain)
+            except (OSError, http.client.HTTPException):
+                return "port {0} of this host does not answer for {1}: {2}".format(port, domain, error)
+    finally:
+        os.unlink(path)
+    if status == 200 and body == token:
+        return None
+    return "port {0} of this host answers {1} to a challenge for {2}: no site serves it from {3}".format(
+        port, status, domain, webroot
+    )
+
+
+class _Balanced(http.client.HTTPConnection):
+    """A connection as a load balancer makes it."""
+
+    def connect(self) -> None:
+        super().connect()
+        line = "PROXY TCP4 127.0.0.1 127.0.0.1 {0} {1}\r\n".format(self.sock.getsockname()[1], self.port)
+        self.sock.sendall(line.encode("ascii"))
+
+
+def _fetch(connection: http.client.HTTPConnection, token: str, domain: str) -> t.Tuple[int, str]:
     try:
         connection.request("GET", "/.well-known/acme-challenge/" + token, headers={"Host": domain})
         answer = connection.getresponse()
-        body = answer.read(200).decode("ascii", "replace")
-    except (OSError, http.client.HTTPException) as error:
-        return "port {0} of this host does not answer for {1}: {2}".format(port, domain, error)
+        return answer.status, answer.read(200).decode("ascii", "replace")
     finally:
         connection.close()
-        os.unlink(path)
-    if answer.status == 200 and body == token:
-        return None
-    return "port {0} of this host answers {1} to a challenge for {2}: no site serves it from {3}".format(
-        port, answer.status, domain, webroot
-    )

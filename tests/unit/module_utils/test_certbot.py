@@ -206,6 +206,31 @@ def test_challenge_is_answered(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / ".well-known" / "acme-challenge") == []
 
 
+def test_challenge_is_answered_behind_the_proxy_protocol(tcp_server: Fixture, tmp_path: Path) -> None:
+    """nginx then hangs up on whoever comes without the protocol's line; the CA comes by the load balancer."""
+    server, port = tcp_server
+    asked: list[bytes] = []
+
+    def answer() -> None:
+        for _index in range(2):
+            connection, _address = server.accept()
+            with connection:
+                asked.append(connection.recv(65536))
+                if asked[-1].startswith(b"PROXY TCP4 127.0.0.1 127.0.0.1 "):
+                    while b"\r\n\r\n" not in asked[-1]:
+                        asked[-1] += connection.recv(65536)
+                    token = asked[-1].split()[7].rsplit(b"/", 1)[1]
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(token), token))
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    assert challenge_problem(str(tmp_path), "notes.example.com", port) is None
+    thread.join()
+    server.close()
+    assert asked[0].startswith(b"GET /.well-known/acme-challenge/")
+    assert b"\r\nHost: notes.example.com\r\n" in asked[1]
+
+
 @pytest.mark.parametrize(
     ("answer", "status"),
     [
