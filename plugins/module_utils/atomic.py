@@ -121,14 +121,18 @@ def read_text(path: str) -> t.Optional[str]:
         return None
 
 
+def names_below(folder: str) -> t.List[str]:
+    """Return the files below ``folder``, as relative paths."""
+    return [
+        os.path.relpath(os.path.join(parent, name), folder)
+        for parent, _folders, names in os.walk(folder)
+        for name in names
+    ]
+
+
 def read_tree(folder: str) -> t.Dict[str, str]:
     """Return the files below ``folder``, relative path to text."""
-    files = {}
-    for parent, _folders, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
-            files[os.path.relpath(path, folder)] = read_text(path) or ""
-    return files
+    return {name: read_text(os.path.join(folder, name)) or "" for name in names_below(folder)}
 
 
 def write_tree(

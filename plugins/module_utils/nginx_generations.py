@@ -20,6 +20,7 @@ import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import (
     flip,
+    names_below,
     read_text,
     read_tree,
     target_of,
@@ -201,7 +202,7 @@ def private_below(folder: str) -> t.List[str]:
     """Return the files below ``folder`` that must not be shown: also those whose mode a hand has changed."""
     return [
         name
-        for name in read_tree(folder + "/")
+        for name in names_below(folder + "/")
         if not (name.endswith(".conf") or "/pages/" in name)
         or not os.stat(os.path.join(folder, name)).st_mode & stat.S_IROTH
     ]

@@ -64,6 +64,8 @@ class NginxTransaction:
         return self.generations.live() not in self.generations.confirmed() or self.entry.is_aside()
 
     def diff(self) -> t.List[t.Dict[str, str]]:
+        if not self.differs():
+            return []
         hidden = {*private_below(self.generations.current), *self.private}
         before = {name: HIDDEN if name in hidden else text for name, text in self.live_files.items()}
         after = dict(self.files)

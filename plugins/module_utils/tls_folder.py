@@ -79,17 +79,18 @@ class TlsFolders:
             write_file(self._marker(pair), self._description(pair))
         return reload
 
-    def remove_foreign(self, needed: t.Container[str] = ()) -> bool:
+    def remove_foreign(self, needed: t.Callable[[], t.Container[str]]) -> bool:
         """Remove folders of sites that are gone: only those that carry our marker. Returns whether any was.
 
-        :param needed: names that stay, out of certbot's reach, for the generations that read them
+        :param needed: names that stay, out of certbot's reach, for the generations that read them; asked for only
+            where a site is gone, because the answer is in all files of all generations
         """
         wanted = {pair["name"] for pair in self.pairs}
+        gone = [name for name in self._ours() if name not in wanted]
+        stays = needed() if gone else ()
         changed = False
-        for name in self._ours():
-            if name in wanted:
-                continue
-            if name in needed:
+        for name in gone:
+            if name in stays:
                 changed = self._mark(name, gone=True) or changed
             else:
                 shutil.rmtree(self.folder(name))

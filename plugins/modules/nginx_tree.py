@@ -226,7 +226,7 @@ def put_live(module: AnsibleModule, generations: Generations) -> Result:
     pairs_renewed = transaction.tls.ensure(stale)
     if pairs_renewed:
         transaction.load_or_refuse()
-    removed = transaction.tls.remove_foreign(transaction.kept_folders())
+    removed = transaction.tls.remove_foreign(transaction.kept_folders)
     # The new log files.
     changed = heal_logs() or changed
     if not nginx.starts_at_boot():

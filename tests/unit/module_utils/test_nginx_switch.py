@@ -64,7 +64,8 @@ class Host:
         names = ("old", "new")
         self.pairs = [{"name": name, "domains": [f"{name}.example.com"], "source": "certbot"} for name in names]
         TlsFolders(str(self.tls_dir), self.pairs).ensure(self.pairs)
-        TlsFolders(str(self.tls_dir), self.pairs[1:]).remove_foreign(self.generations.named(OLD, str(self.tls_dir)))
+        kept = self.generations.named(OLD, str(self.tls_dir))
+        TlsFolders(str(self.tls_dir), self.pairs[1:]).remove_foreign(lambda: kept)
 
     def back(self, name: str = OLD) -> bool:
         nginx = t.cast("t.Any", self.nginx)

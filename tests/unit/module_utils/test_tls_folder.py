@@ -137,34 +137,34 @@ def test_only_our_own_folders_are_removed(tmp_path: Path) -> None:
     (tmp_path / "by-hand").mkdir()
     (tmp_path / "by-hand" / "fullchain.pem").touch()
     (tmp_path / "a-file").touch()
-    assert not tls.remove_foreign()
+    assert not tls.remove_foreign(set)
     less = folders(tmp_path, pair("two"))
-    assert less.remove_foreign()
+    assert less.remove_foreign(set)
     assert sorted(os.listdir(tmp_path)) == ["a-file", "by-hand", "two"]
-    assert not less.remove_foreign()
+    assert not less.remove_foreign(set)
 
 
 def test_no_folder_at_all(tmp_path: Path) -> None:
-    assert not folders(tmp_path / "absent").remove_foreign()
+    assert not folders(tmp_path / "absent").remove_foreign(set)
 
 
 def test_a_site_that_left_stays_out_of_certbots_reach_while_it_can_come_back(tmp_path: Path) -> None:
     tls = folders(tmp_path, pair("one"), pair("two"))
     tls.ensure(tls.stale())
     less = folders(tmp_path, pair("two"))
-    assert less.remove_foreign({"one"})
+    assert less.remove_foreign(lambda: {"one"})
     marker = json.loads((tmp_path / "one" / "site.json").read_text(encoding="utf-8"))
     assert marker == {"domains": ["notes.example.com"], "source": "gone", "was": "certbot"}
-    assert not less.remove_foreign({"one"})
+    assert not less.remove_foreign(lambda: {"one"})
     # No generation reads it any more.
-    assert less.remove_foreign()
+    assert less.remove_foreign(set)
     assert sorted(os.listdir(tmp_path)) == ["two"]
 
 
 def test_a_site_that_comes_back_by_the_inventory(tmp_path: Path) -> None:
     both = folders(tmp_path, pair("one"), pair("two"))
     both.ensure(both.stale())
-    folders(tmp_path, pair("two")).remove_foreign({"one"})
+    folders(tmp_path, pair("two")).remove_foreign(lambda: {"one"})
     assert both.stale() == [pair("one")]
     # nginx reads the same pair as before: nothing to load.
     assert not both.ensure(both.stale())

@@ -36,7 +36,7 @@ def test_packages(normalised: Normalise, brotli: bool, further: list[str]) -> No
 
 def test_the_distributions_modules_in_another_nginx(normalised: Normalise) -> None:
     proxy = normalised("nginx_proxy", nginx_proxy_brotli=True, nginx_proxy_repository="nginx")
-    with pytest.raises(Refused, match="^nginx_proxy_brotli: true is refused; accepted: false with"):
+    with pytest.raises(Refused, match=r"^nginx_proxy_brotli: true is refused; accepted: false with"):
         packages(proxy)
 
 
