@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 from machine import Answer, Machine
-from origin import mark, seen
+from origin import mark, on_each, seen
 
 NAME = "static.example.test"
 SITE = f"https://{NAME}"
@@ -49,13 +50,6 @@ def _files(machines: list[Machine]) -> None:
         machine.run("/usr/bin/python3 -c %s %s", script, json.dumps(FILES))
         machine.run("cd /srv/files/static && gzip --keep app.js && brotli --keep app.js && gzip --keep style.css")
         machine.run("ln -s /srv/files/static/sub /srv/files/static/link")
-
-
-def raw(machine: Machine, target: str, name: str = NAME, more: str = "") -> str:
-    """The answer to a target that curl would change. :param more: header lines"""
-    text = f"GET {target} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n{more}\r\n"
-    (found,) = machine.python("exchange.py", json.dumps([{"name": name, "parts": [[0, text]]}]))
-    return str(found["answer"])
 
 
 class TestFiles:
@@ -114,7 +108,10 @@ class TestFiles:
     def test_a_part_of_a_file(self, machine: Machine) -> None:
         part = machine.ask(f"{SITE}/static/numbers", "--header", "Range: bytes=2-4")
         assert (part.status, part.body, part.header("content-range")) == (206, "234", "bytes 2-4/10")
-        assert raw(machine, "/static/numbers", more="Range: bytes=20-\r\n").startswith("HTTP/1.1 416 ")
+        # As it is: Debian 12's curl shows the header of this answer in a way that is no JSON.
+        text = f"GET /static/numbers HTTP/1.1\r\nHost: {NAME}\r\nRange: bytes=20-\r\nConnection: close\r\n\r\n"
+        (beyond,) = machine.python("exchange.py", json.dumps([{"name": NAME, "parts": [[0, text]]}]))
+        assert beyond["answer"].startswith("HTTP/1.1 416 ")
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
     @pytest.mark.parametrize("path", ["/static/plain.js", "/app/", "/app/somewhere"])
@@ -212,57 +209,71 @@ class TestHeaders:
         assert answer.header("x-content-type-options") == "nosniff"
 
 
+OUTSIDE = [
+    "/static/../secret",
+    "/static../secret",
+    "/static../static-other/secret",
+    "/static/..%2fsecret",
+    "/static/%2e%2e/secret",
+    "/static/%2e%2e%2fsecret",
+    "/static/%252e%252e%252fsecret",
+    "/static/..%c0%afsecret",
+    "/static/..\\secret",
+    "/static/..%5csecret",
+    "/static/....//secret",
+    "/static/..;/secret",
+    "/static%2f..%2fsecret",
+    "/static%2f%2e%2e/secret",
+    "/static//../secret",
+    "/static/sub/../../secret",
+    "/static/./../secret",
+    "/app/../../../../etc/passwd",
+    "/app/..%2f..%2f..%2fetc/passwd",
+    "/app//etc/passwd",
+    "/../../../etc/passwd",
+    "/static-other/secret",
+    "https://page.example.test/..%2f..%2fetc/passwd",
+    "https://page.example.test//etc/passwd",
+    "https://page.example.test/../secret",
+    "https://page.example.test/%2e%2e/secret",
+]
+NUL = ["/static/plain.js%00.txt", "/static/%00", "/app/%00"]
+HIDDEN = ["/static/.env", "/static/.git/HEAD", "/static/%2egit/HEAD", "/static//.git/HEAD", "/static/sub/../.env"]
+
+
 class TestTraversal:
-    @pytest.mark.parametrize(
-        "target",
-        [
-            "/static/../secret",
-            "/static../secret",
-            "/static../static-other/secret",
-            "/static/..%2fsecret",
-            "/static/%2e%2e/secret",
-            "/static/%2e%2e%2fsecret",
-            "/static/%252e%252e%252fsecret",
-            "/static/..%c0%afsecret",
-            "/static/..\\secret",
-            "/static/..%5csecret",
-            "/static/....//secret",
-            "/static/..;/secret",
-            "/static%2f..%2fsecret",
-            "/static%2f%2e%2e/secret",
-            "/static//../secret",
-            "/static/sub/../../secret",
-            "/static/./../secret",
-            "/app/../../../../etc/passwd",
-            "/app/..%2f..%2f..%2fetc/passwd",
-            "/app//etc/passwd",
-            "/../../../etc/passwd",
-            "/static-other/secret",
-        ],
-    )
-    def test_nothing_outside_the_folder(self, machine: Machine, target: str) -> None:
-        answer = raw(machine, target)
+    @pytest.fixture(scope="class")
+    @classmethod
+    def answers(cls, machines: list[Machine]) -> dict[str, dict[str, str]]:
+        """By host and target, sent as it is."""
+        targets = OUTSIDE + NUL + HIDDEN
+        plan = []
+        for target in targets:
+            name = "page.example.test" if target.startswith("https://") else NAME
+            sent = target.removeprefix("https://page.example.test")
+            text = f"GET {sent} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n"
+            plan.append({"name": name, "parts": [[0, text]]})
+
+        def send(machine: Machine) -> dict[str, str]:
+            found = machine.python("exchange.py", json.dumps(plan))
+            return {target: one["answer"] for target, one in zip(targets, found, strict=True)}
+
+        return on_each(machines, send)
+
+    @pytest.mark.parametrize("target", OUTSIDE)
+    def test_nothing_outside_the_folder(self, machine: Machine, answers: dict[str, Any], target: str) -> None:
+        answer = answers[machine.name][target]
         assert answer.startswith("HTTP/1.1 ")
         assert SECRET not in answer
         assert "root:x:" not in answer
 
-    @pytest.mark.parametrize("target", ["/..%2f..%2fetc/passwd", "//etc/passwd", "/../secret", "/%2e%2e/secret"])
-    def test_nothing_outside_a_static_site(self, machine: Machine, target: str) -> None:
-        answer = raw(machine, target, "page.example.test")
-        assert answer.startswith("HTTP/1.1 ")
-        assert SECRET not in answer
-        assert "root:x:" not in answer
+    @pytest.mark.parametrize("target", NUL)
+    def test_nul_is_refused(self, machine: Machine, answers: dict[str, Any], target: str) -> None:
+        assert answers[machine.name][target].startswith("HTTP/1.1 400 ")
 
-    @pytest.mark.parametrize("target", ["/static/plain.js%00.txt", "/static/%00", "/app/%00"])
-    def test_nul_is_refused(self, machine: Machine, target: str) -> None:
-        assert raw(machine, target).startswith("HTTP/1.1 400 ")
-
-    @pytest.mark.parametrize(
-        "path",
-        ["/static/.env", "/static/.git/HEAD", "/static/%2egit/HEAD", "/static//.git/HEAD", "/static/sub/../.env"],
-    )
-    def test_hidden_files_are_not_there(self, machine: Machine, path: str) -> None:
-        answer = raw(machine, path)
+    @pytest.mark.parametrize("target", HIDDEN)
+    def test_hidden_files_are_not_there(self, machine: Machine, answers: dict[str, Any], target: str) -> None:
+        answer = answers[machine.name][target]
         assert answer.startswith("HTTP/1.1 404 ")
         assert SECRET not in answer
 
