@@ -68,7 +68,7 @@ def test_folder(value: str) -> None:
      "/srv/\u00e9/", "", "~/a/", None, 1, True, ["/srv/"]],
 )  # fmt: skip
 def test_folder_refused(value: t.Any) -> None:
-    with pytest.raises(Refused, match="^here: .* is refused; accepted: .*absolute path"):
+    with pytest.raises(Refused, match=r"^here: .* is refused; accepted: .*absolute path"):
         folder("here", value)
 
 
