@@ -61,9 +61,7 @@ def conform(options: Spec, values: Mapping[str, t.Any], path: str = "") -> dict[
     if path:
         for key in values:
             if key not in options:
-                # Beside a dictionary of secrets a slip has one behind it: `basic_auth: {alice: …}` without its users.
-                secret = _SECRET.search(str(key)) or _holds_secrets(options)
-                shown = HIDDEN if secret else values[key]
+                shown = HIDDEN if _may_hold_secrets(key, options) else values[key]
                 raise Refused(field(path, key), shown, _names(key, options))
     complete = {}
     for name, option in options.items():
@@ -81,9 +79,27 @@ def conform(options: Spec, values: Mapping[str, t.Any], path: str = "") -> dict[
     return complete
 
 
+def _meant(key: t.Any, options: Spec) -> str | None:
+    return next(iter(difflib.get_close_matches(str(key), list(options), n=1)), None)
+
+
+def _may_hold_secrets(key: t.Any, options: Spec) -> bool:
+    """Return whether somebody may have put a secret behind a key that there is not.
+
+    By its name, as a slip for one that holds secrets, or beside them: ``basic_auth: {alice: …}`` without its users.
+    """
+    meant = options.get(_meant(key, options) or "", {})
+    return bool(
+        _SECRET.search(str(key))
+        or meant.get("no_log")
+        or _holds_secrets(meant.get("options", {}))
+        or _holds_secrets(options)
+    )
+
+
 def _names(key: t.Any, options: Spec) -> str:
-    close = difflib.get_close_matches(str(key), list(options), n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    meant = _meant(key, options)
+    hint = f"; did you mean {meant}?" if meant else ""
     return f"only the keys {', '.join(options)}{hint}"
 
 
