@@ -49,10 +49,15 @@ def url_path(path: str, value: t.Any, hidden: bool = False) -> str:
 
 def folder(path: str, value: t.Any) -> str:
     """Return the absolute path of a folder, with the slash at its end that nginx's ``alias`` needs."""
-    if not isinstance(value, str) or not value.endswith("/") or value == "/":
-        # /static/ with /srv/static lets /static/../ reach /srv: a slash on one side only is a hole.
-        raise Refused(path, value, "the absolute path of a folder, with a slash at its end")
-    absolute_path(path, value[:-1])
+    accepted = "the absolute path of a folder, with a slash at its end, of letters, digits and . _ @ + -, without '..'"
+    # /static/ with /srv/static lets /static/../ reach /srv: a slash on one side only is a hole.
+    if not isinstance(value, str) or not value.endswith("/"):
+        raise Refused(path, value, accepted)
+    try:
+        absolute_path(path, value[:-1])
+    except Refused:
+        # Without the words of a path that has no slash at its end.
+        raise Refused(path, value, accepted) from None
     return value
 
 
