@@ -74,7 +74,10 @@ FOLDERS: list[tuple[dict[str, t.Any], str, str, str]] = [
     ({"limits": []}, "limits", "[]", "only the keys path, folder"),
 ]  # fmt: skip
 REFUSED: list[tuple[dict[str, t.Any], str, str, str]] = [
-    *(({"static": [{**STATIC, **given}]}, f".static[0].{place}", value, accepted) for given, place, value, accepted in FOLDERS),
+    *(
+        ({"static": [{**STATIC, **given}]}, f".static[0].{place}", value, accepted)
+        for given, place, value, accepted in FOLDERS
+    ),
     ({"static": [{"path": "/a/"}]}, ".static[0].folder", "null", "it is required"),
     ({"static": [STATIC, {**STATIC, "folder": "/b/"}]}, ".static[1].path", '"/static/"',
      "nginx_proxy_sites[0].static[0]"),
