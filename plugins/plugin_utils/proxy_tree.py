@@ -148,6 +148,7 @@ def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, ipv6: bool) ->
         "default_pair": DEFAULT_PAIR,
         "default_log": access_log(proxy["access_log"], "access.log"),
         "error_pages_path": ERROR_PAGES,
+        "page_paths": sorted({ERROR_PAGES + page["file"] for site in proxy["sites"] for page in _pages(site)}),
         "api_docs_policy": API_DOCS_POLICY,
         "uses_limits": any(location["limits"] for location in locations),
         "uses_methods": any(location["methods"] for location in locations)
@@ -198,7 +199,7 @@ def _site_files(
     }
     names = [name for name, needed in for_http.items() if needed]
     sets = _header_sets(site, structure["header_values"])
-    pages = _pages(render, site)
+    pages = _pages(site)
     known = {
         **structure,
         "site": site,
@@ -214,7 +215,8 @@ def _site_files(
     }
     for header_set in sets:
         files[f"{header_set['file']}.conf"] = render("site/security_headers.conf.j2", **known, group=header_set)
-    return files | {f"{_PAGES}/{page['file']}": page["content"] for page in pages}
+    plain = render("pages/maintenance.html.j2")
+    return files | {f"{_PAGES}/{page['file']}": page["content"] or plain for page in pages}
 
 
 def _header_sets(site: t.Mapping[str, t.Any], values: t.Mapping[tuple[str, str], str]) -> list[dict[str, t.Any]]:
@@ -267,7 +269,7 @@ def _policy(site: t.Mapping[str, t.Any]) -> str:
     return next((str(item["value"]) for item in site["headers"] if item["slug"] == POLICY), "")
 
 
-def _pages(render: t.Callable[..., str], site: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+def _pages(site: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     """Return the pages of a site, that of the maintenance among them unless 503 has a page of the user's."""
     pages = [dict(page) for page in site["error_pages"]]
     content = site["maintenance"]["content"]
@@ -275,7 +277,7 @@ def _pages(render: t.Callable[..., str], site: t.Mapping[str, t.Any]) -> list[di
         for page in pages:
             page["statuses"] = [status for status in page["statuses"] if status != 503]
     if not any(503 in page["statuses"] for page in pages):
-        content = content or render("pages/maintenance.html.j2")
+        # Without content: the plain page of the templates.
         pages.append({"statuses": [503], "file": "maintenance.html", "content": content})
     return [page for page in pages if page["statuses"]]
 
