@@ -173,5 +173,8 @@ def _repository(values: Values) -> dict[str, t.Any] | None:
         return None
     if not fingerprints:
         raise Refused("nginx_proxy_repository_fingerprints", [], "at least one fingerprint")
+    if values["nginx_proxy_brotli"]:
+        accepted = "false with nginx_proxy_repository: nginx; the distribution's modules need the distribution's nginx"
+        raise Refused("nginx_proxy_brotli", True, accepted)
     url, key_url = (values[name] for name in names)
     return {"url": url, "key_url": key_url, "fingerprints": fingerprints}

@@ -32,18 +32,9 @@ _PROJECT = {"debian": "https://nginx.org/packages/debian", "ubuntu": "https://ng
 
 
 def packages(proxy: Structure) -> list[str]:
-    """Return the packages to install.
-
-    :raises Refused: for the distribution's modules in another nginx than the distribution's
-    """
+    """Return the packages to install."""
     # openssl makes the self-signed pair that nginx starts with; logrotate reads what nginx's package says of its logs.
-    wanted = ["nginx", "openssl", "logrotate"]
-    if proxy["brotli"] and proxy["repository"]:
-        accepted = "false with nginx_proxy_repository: nginx; the distribution's modules need the distribution's nginx"
-        raise Refused("nginx_proxy_brotli", True, accepted)
-    if proxy["brotli"]:
-        wanted += ["libnginx-mod-http-brotli-filter", "libnginx-mod-http-brotli-static"]
-    return wanted
+    return ["nginx", "openssl", "logrotate", *proxy["packages"]]
 
 
 def folders(proxy: Structure) -> list[dict[str, str]]:

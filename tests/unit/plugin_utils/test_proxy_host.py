@@ -114,6 +114,7 @@ REFUSED: list[tuple[dict[str, t.Any], str, str, str]] = [
     # Where nginx comes from.
     ({"repository": "ppa"}, "repository", '"ppa"', "one of distribution, nginx"),
     ({"repository": "nginx", "repository_fingerprints": []}, "repository_fingerprints", "[]", "at least one"),
+    ({"repository": "nginx", "brotli": True}, "brotli", "true", "false with nginx_proxy_repository: nginx"),
     ({"repository_fingerprints": ["a" * 40]}, "repository_fingerprints[0]", '"aaaa', "40 hexadecimal digits"),
     ({"repository_fingerprints": ["A" * 39]}, "repository_fingerprints[0]", '"AAAA', "40 hexadecimal digits"),
     ({"repository_url": "nginx.org"}, "repository_url", '"nginx.org"', "an https:// URL"),

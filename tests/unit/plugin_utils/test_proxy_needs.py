@@ -34,12 +34,6 @@ def test_packages(normalised: Normalise, brotli: bool, further: list[str]) -> No
     assert packages(proxy) == ["nginx", "openssl", "logrotate", *further]
 
 
-def test_the_distributions_modules_in_another_nginx(normalised: Normalise) -> None:
-    proxy = normalised("nginx_proxy", nginx_proxy_brotli=True, nginx_proxy_repository="nginx")
-    with pytest.raises(Refused, match=r"^nginx_proxy_brotli: true is refused; accepted: false with"):
-        packages(proxy)
-
-
 @pytest.mark.parametrize(("site", "cache"), [(SITE, False), ({**SITE, "cache": {}}, True)])
 def test_folders(normalised: Normalise, site: dict[str, t.Any], cache: bool) -> None:
     proxy = normalised("nginx_proxy", nginx_proxy_sites=[site], nginx_proxy_acme_webroot="/srv/acme")
