@@ -211,6 +211,15 @@ TREES: dict[str, Values] = {
     "unlimited bodies": one(body_size="unlimited"),
     "2 GB": one(body_size="2g"),
     "the shortest times": one(timeouts={"connect": "1ms", "send": "1ms", "read": "1ms"}),
+    "the longest words": at(
+        {"path": "/a" + "." * 998, "headers": {"X-A": "\\\"" * 2000}},
+        {"path": "/" + "(" * 998 + "/", "strip_prefix": True},
+        headers={"Content-Security-Policy": "a" * 4000},
+        redirects=[{"path": "/" + "*" * 998 + "/", "to": "/" + "a" * 1998 + "/"}],
+        blocked_paths=["/" + "+" * 999],
+        api_docs=["/" + "+" * 999],
+        quiet_paths=["/" + "+" * 999],
+    ),
     # Limits.
     "a rate": one(limits=[{"rate": "1r/m"}]),
     "the highest rate": one(limits=[{"rate": "9999999r/s", "burst": 1000000}]),

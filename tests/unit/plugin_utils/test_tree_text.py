@@ -197,3 +197,18 @@ def test_gixy_reads_the_files_of_the_sites() -> None:
 
 
 BAD = "location /bad {\n    alias /srv/bad/;\n}\n"
+
+
+def test_no_two_things_have_one_variable() -> None:
+    """Of two maps for one variable nginx takes the last; a name in an expression takes a map's away."""
+    sites = [
+        {**SMALLEST, "headers": {"X": "1"}},
+        {**SMALLEST, "name": "t", "domains": ["t.example.com"], "headers": {"X": "2", "X--2": "3"}},
+    ]
+    trusted = {"trusted": ["10.0.0.0/8"], "headers": ["Value", "Network", "X-Tenant"]}
+    files = tree({"nginx_proxy_sites": sites, "nginx_proxy_client_address": trusted}).files
+    text = "\n".join(files.values())
+    variables = re.findall(r"^(?:map|geo) .*\$(\w+) \{$", text, re.MULTILINE)
+    assert {"client_header_value", "header__x", "header2__x", "header__x__2"} <= set(variables)
+    assert len(variables) == len(set(variables))
+    assert not set(variables) & set(re.findall(r"\?<(\w+)>", text))
