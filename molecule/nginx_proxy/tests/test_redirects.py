@@ -108,7 +108,7 @@ class TestHostileTargets:
             answers = []
             for start in range(0, len(plan), 30):
                 answers += machine.python("exchange.py", json.dumps(plan[start : start + 30]))
-            heads = [answer["answer"].partition("\r\n\r\n")[0] for answer in answers]
+            heads = [answer["answer"].partition("\r\n\r\n")[0] + "\r\n" for answer in answers]
             return dict(zip(wanted, heads, strict=True))
 
         return on_each(machines, send)

@@ -50,8 +50,7 @@ class TestMethods:
 
     def test_by_address(self, machine: Machine) -> None:
         # nginx takes the first three numbers of an address.
-        for source in ("127.0.1.1", "127.0.2.1", "127.0.3.1"):
-            assert list(spread(machine, "/address/", 6, source=source).values()) == [6]
+        assert list(spread(machine, "/address/", 6, source="127.0.1.1").values()) == [6]
 
     @pytest.mark.parametrize("path", ["/hash/", "/consistent/"])
     def test_by_a_key(self, machine: Machine, path: str) -> None:
@@ -146,7 +145,7 @@ class TestGroup:
 
     def test_they_are_asked(self, machines: list[Machine]) -> None:
         # On all addresses, which the origins are not, and a name of its own for each host.
-        start = "systemd-run --quiet --unit origin-group /usr/bin/python3 /run/origin-group.py %s 9002 /run/group-socket"
+        start = "systemd-run --quiet --unit origin-group /usr/bin/python3 /run/origin-group.py %s 9002 /run/group"
         try:
             for machine in machines:
                 machine.run("sed 's/127.0.0.1/0.0.0.0/' /usr/local/lib/asgi-tests/origin.py >/run/origin-group.py")

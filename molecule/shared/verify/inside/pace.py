@@ -12,7 +12,7 @@ certificate  a file with the client's certificate and its key
 lanes        connections, 8
 
 Printed for each job: how many got which status, the seconds that each answer of 200 took, which values Retry-After
-had, and how long it all was.
+had, when each request was sent (by one clock for all jobs), and how long it all was.
 """
 
 import collections
@@ -54,7 +54,7 @@ class Job:
         self.next = 0
         self.statuses = collections.Counter()
         self.retry_after = collections.Counter()
-        self.took = []
+        self.took, self.sent_at = [], []
         self.began = self.ended = None
 
     def turn(self):
@@ -79,6 +79,7 @@ class Job:
             with self.lock:
                 self.ended = time.monotonic()
                 self.statuses[answer.status] += 1
+                self.sent_at.append(round(sent, 3))
                 if answer.status == 200:
                     self.took.append(round(self.ended - sent, 3))
                 for value in answer.msg.get_all("Retry-After", []):
@@ -91,6 +92,7 @@ class Job:
             "statuses": self.statuses,
             "retry_after": self.retry_after,
             "took": self.took,
+            "sent_at": self.sent_at,
             "seconds": self.ended - self.began,
         }
 
