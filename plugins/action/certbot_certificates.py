@@ -10,15 +10,17 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.host_library import FOLDER, library
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
 
 ROLE = "certbot"
 
-_MODULE_UTILS = ROLES.parent / "plugins" / "module_utils"
-_LIBRARY = "/usr/local/lib/asgi.deploy"
-PROGRAM = f"{_LIBRARY}/deploy_certificates.py"
+PROGRAM = f"{FOLDER}/deploy_certificates.py"
 COMMAND = "/usr/local/sbin/asgi-deploy-certificates"
+
+#: What the program imports.
+_LIBRARY = ("atomic", "certificate")
 
 
 class ActionModule(ActionBase):
@@ -44,10 +46,8 @@ class ActionModule(ActionBase):
 def _files(structure: dict[str, t.Any]) -> dict[str, dict[str, str]]:
     render = renderer(str(ROLES / ROLE), ROLE)
     program = (ROLES / ROLE / "files" / "deploy_certificates.py").read_text(encoding="utf-8")
-    # What the program shares with the modules; it runs without Ansible.
-    shared = {name: (_MODULE_UTILS / name).read_text(encoding="utf-8") for name in ("atomic.py", "certificate.py")}
     return {
-        **{f"{_LIBRARY}/{name}": {"text": text, "mode": "0644"} for name, text in shared.items()},
+        **{path: {"text": text, "mode": "0644"} for path, text in library(_LIBRARY).items()},
         PROGRAM: {"text": program, "mode": "0644"},
         COMMAND: {"text": render("command.j2", program=PROGRAM, **structure), "mode": "0755"},
         "/etc/letsencrypt/renewal-hooks/deploy/asgi-deploy": {

@@ -38,9 +38,7 @@ def locked(name: str, what: str, seconds: float = 30) -> t.Iterator[None]:
                 if time.monotonic() > deadline:
                     stream.seek(0)
                     holder = stream.read().strip() or "unknown"
-                    raise ValueError(
-                        "{0} is running on this host already: process {1}".format(what, holder)
-                    ) from None
+                    raise ValueError("{0} is running on this host: process {1}".format(what, holder)) from None
             time.sleep(0.1)
         stream.truncate(0)
         stream.write(str(os.getpid()))

@@ -105,13 +105,12 @@ needs_archive:
 """
 
 import contextlib
-import fcntl
 import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, diff_of, words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, locked, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.release import (
     BuildError,
     Releases,
@@ -119,30 +118,6 @@ from ansible_collections.asgi.deploy.plugins.module_utils.release import (
     unpack_commit,
 )
 from ansible_collections.asgi.deploy.plugins.module_utils.slots import Health, SlotError, Slots
-
-
-@contextlib.contextmanager
-def locked(module: AnsibleModule) -> t.Iterator[None]:
-    """Hold the application's lock, or fail and say who holds it. It goes with the process, however that ends."""
-    os.makedirs(LOCKS, mode=0o700, exist_ok=True)
-    with open(os.path.join(LOCKS, module.params["name"]), "a+", encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            stream.seek(0)
-            holder = stream.read().strip() or "unknown"
-            module.fail_json(
-                msg="Another deployment of {0} is running on this host: process {1}".format(
-                    module.params["name"], holder
-                )
-            )
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
-        try:
-            yield
-        finally:
-            stream.truncate(0)
 
 
 def unpacker(params: t.Mapping[str, t.Any]) -> t.Callable[[str], None]:
@@ -229,9 +204,11 @@ def main() -> None:
     releases = Releases(params["name"], params["root"], params["python"])
     slots = Slots(params["name"], params["root"], params["files"], params["environment"], module.run_command)
     try:
-        with contextlib.nullcontext() if module.check_mode else locked(module):
+        # At once: a deployment takes longer than anybody would wait for it.
+        lock = locked(params["name"], "Another deployment of " + params["name"], seconds=0)
+        with contextlib.nullcontext() if module.check_mode else lock:
             result = deploy(params, releases, slots, module.check_mode)
-    except (BuildError, SlotError, OSError) as error:
+    except (BuildError, SlotError, ValueError, OSError) as error:
         module.fail_json(msg=words_of(error))
     module.exit_json(**result)
 

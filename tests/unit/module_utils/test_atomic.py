@@ -135,7 +135,7 @@ def test_a_lock_names_its_holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(atomic, "LOCKS", str(tmp_path / "locks"))
     with atomic.locked(".nginx", "A change", seconds=0):
         second = atomic.locked(".nginx", "A change", seconds=0)
-        with pytest.raises(ValueError, match=rf"^A change is running on this host already: process {os.getpid()}$"):
+        with pytest.raises(ValueError, match=rf"^A change is running on this host: process {os.getpid()}$"):
             second.__enter__()
         with atomic.locked(".other", "Another", seconds=0):
             pass

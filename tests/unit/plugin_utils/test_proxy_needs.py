@@ -89,10 +89,3 @@ def test_the_program_stands_alone(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(program), "--help"], capture_output=True, check=False, text=True, env={})
     assert done.returncode == 0, done.stderr
     assert "asgi-deploy-nginx-rollback" in done.stdout
-
-
-def test_both_roles_bring_the_same_library() -> None:
-    """The role certbot copies these two as they are; each role's run must leave the other's alone."""
-    for path, text in library(("atomic", "certificate")).items():
-        name = Path(path).name
-        assert text == (ROLES.parent / "plugins/module_utils" / name).read_text(encoding="utf-8")
