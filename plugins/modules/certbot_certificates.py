@@ -92,27 +92,17 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot import Lineage, challenge_problem
-
-
-def mode_of(path: str) -> int:
-    return os.stat(path).st_mode & 0o7777 if os.path.exists(path) else 0
+from ansible_collections.asgi.deploy.plugins.module_utils.host_files import of_systemd, stale_files, write_files
 
 
 def keep_files(module: AnsibleModule) -> bool:
     """Put the program, its hook and the unit's drop-in in place. Returns whether anything changed."""
-    files = module.params["files"]
-    stale = {
-        path: (wanted["text"], int(wanted["mode"], 8))
-        for path, wanted in files.items()
-        if read_text(path) != wanted["text"] or mode_of(path) != int(wanted["mode"], 8)
-    }
+    stale = stale_files(module.params["files"])
     if not module.check_mode:
-        for path, (text, mode) in stale.items():
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            write_file(path, text, mode)
-        if any(path.startswith("/etc/systemd/") for path in stale):
+        write_files(stale)
+        if of_systemd(stale):
             module.run_command(["systemctl", "daemon-reload"], check_rc=True)
     return bool(stale)
 

@@ -14,8 +14,8 @@ description:
   - Writes what stands around nginx, its systemd drop-in and the program to go back to an old configuration, and
     says which packages are to be installed. A running nginx is never restarted; as long as it runs by an older
     drop-in, a warning says so.
-  - With O(key), a package repository's signing key is fetched and held against the fingerprints that are trusted,
-    before anything is written.
+  - With O(key), a package repository's signing key is fetched, read by C(gpg) and held against the fingerprints that
+    are trusted, before anything is written.
   - Part of the role P(asgi.deploy.nginx_proxy#role), which renders the files on the controller.
 author:
   - The asgi.deploy authors (@asgi)
@@ -61,7 +61,7 @@ options:
         required: true
 attributes:
   check_mode:
-    description: Fetches and checks a key, and changes nothing.
+    description: Fetches and checks a key, where C(gpg) is installed, and changes nothing.
     support: full
   diff_mode:
     description: Shows each file that differs.
@@ -90,18 +90,20 @@ switch:
 """
 
 import os
+import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.host_files import Files, of_systemd, stale_files, write_files
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_unit import (
     Unit,
     absent_packages,
     is_of_the_distribution,
     masked_by,
 )
-from ansible_collections.asgi.deploy.plugins.module_utils.openpgp import Keys, read_keys
+from ansible_collections.asgi.deploy.plugins.module_utils.signing_key import fetch_keyring, is_kept, write_keyring
 
 DROP_IN = "/etc/systemd/system/nginx.service.d/"
 
@@ -110,6 +112,11 @@ OUTDATED = (
     "limits in {0}asgi-deploy.conf hold from its next start on. At a quiet time: systemctl restart nginx"
 ).format(DROP_IN)
 
+NOT_CHECKED = (
+    "the signing key at nginx_proxy_repository_key_url was not checked: gpg, which tells whose it is, is not installed "
+    "yet, and check mode installs nothing"
+)
+
 NOT_OF_THE_DISTRIBUTION = (
     "the nginx that is installed is not the distribution's, which nginx_proxy_repository asks for. It stays, and gets "
     "no more updates: an older version is never installed over a newer one by itself. docs/nginx-generations.md says "
@@ -117,46 +124,22 @@ NOT_OF_THE_DISTRIBUTION = (
 )
 
 
-def mode_of(path: str) -> int:
-    return os.stat(path).st_mode & 0o7777 if os.path.exists(path) else 0
+def due_keyring(module: AnsibleModule, renewed: bool) -> t.Tuple[bool, t.Optional[bytes]]:
+    """Return whether apt's keyring has to be written, and what it has to hold, where that can be told.
 
-
-def kept_key(wanted: t.Mapping[str, t.Any]) -> bool:
-    """Return whether the key on the host is one that is trusted."""
-    try:
-        with open(wanted["path"], "rb") as stream:
-            return set(read_keys(stream.read()).fingerprints) <= set(wanted["fingerprints"])
-    except (OSError, ValueError):
-        return False
-
-
-def fetch_key(wanted: t.Mapping[str, t.Any]) -> Keys:
-    """Return the key from its URL.
-
-    :raises ValueError: where it is not to be had, or is not only what is trusted
+    :param renewed: whether the repository's file changes, which names the trusted keys: they are fetched again then
     """
-    # Here, not above: with HTTP and TLS it is half of the module, and nearly no run needs it.
-    import urllib.request
-
-    try:
-        # A proxy is taken from the environment.
-        with urllib.request.urlopen(wanted["url"], timeout=30) as answer:
-            data = answer.read(1 << 20)
-    except OSError as error:
-        reason = getattr(error, "reason", None) or words_of(error)
-        raise ValueError("nginx_proxy_repository_key_url: {0}: {1}".format(wanted["url"], reason)) from None
-    try:
-        keys = read_keys(data)
-    except ValueError as error:
-        raise ValueError("nginx_proxy_repository_key_url: {0}: {1}".format(wanted["url"], error)) from None
-    strange = [one for one in keys.fingerprints if one not in wanted["fingerprints"]]
-    if strange:
-        raise ValueError(
-            "nginx_proxy_repository_key_url: {0} has the key {1}, which is refused; accepted: {2}".format(
-                wanted["url"], ", ".join(strange), ", ".join(wanted["fingerprints"])
-            )
-        )
-    return keys
+    key = module.params["key"]
+    if key is None:
+        return False, None
+    if shutil.which("gpg") is None:
+        if not module.check_mode:
+            raise ValueError("gpg is not installed on this host, and without it no signing key can be checked")
+        module.warn("{0}: {1}".format(module.params["host"], NOT_CHECKED))
+        return renewed or not os.path.exists(key["path"]), None
+    if not renewed and is_kept(module.run_command, key["path"], key["fingerprints"]):
+        return False, None
+    return True, fetch_keyring(module.run_command, key["url"], key["fingerprints"])
 
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
@@ -169,15 +152,9 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         )
     unit = Unit(module.run_command)
     files = params["files"]
-    stale = {
-        path: wanted
-        for path, wanted in files.items()
-        if read_text(path) != wanted["text"] or mode_of(path) != int(wanted["mode"], 8)
-    }
+    stale = stale_files(files)
     extra = [path for path in params["absent"] if os.path.lexists(path)]
-    # The repository's file names its keys: when the list of trusted ones changes, they are fetched again.
-    fetch = key is not None and (not kept_key(key) or any(path.endswith(".sources") for path in stale))
-    keys = fetch_key(key) if fetch else None
+    fetch, keyring = due_keyring(module, any(path.endswith(".sources") for path in stale))
     own = is_of_the_distribution(module.run_command)
     switch = key is not None and own is True
     result: t.Dict[str, t.Any] = {
@@ -190,7 +167,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         ),
     }
     if not module.check_mode:
-        put(unit, stale, extra, (key["path"], keys.binary) if key and keys else None)
+        put(unit, stale, extra, (key["path"], keyring) if keyring else None)
     # Another task asks the same; its trip to the host is saved so.
     result["probe"] = module.run_command(["/bin/sh", "-c", params["probe"]])[1]
     if unit.is_outdated():
@@ -204,26 +181,19 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
 
 def put(
     unit: Unit,
-    stale: t.Mapping[str, t.Mapping[str, str]],
+    stale: Files,
     extra: t.Sequence[str],
-    key: t.Optional[t.Tuple[str, bytes]],
+    keyring: t.Optional[t.Tuple[str, bytes]],
 ) -> None:
     if any(path.startswith(DROP_IN) for path in stale):
         unit.note_change()
-    if key:
+    if keyring:
         # First: apt fails as a whole on a repository whose key is not there.
-        os.makedirs(os.path.dirname(key[0]), mode=0o755, exist_ok=True)
-        temporary = key[0] + ".new"
-        with open(temporary, "wb") as stream:
-            stream.write(key[1])
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, key[0])
-    for path, wanted in stale.items():
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        write_file(path, wanted["text"], int(wanted["mode"], 8))
+        write_keyring(*keyring)
+    write_files(stale)
     for path in extra:
         os.unlink(path)
-    if unit.needs_reload() or any(path.startswith("/etc/systemd/") for path in stale):
+    if unit.needs_reload() or of_systemd(stale):
         problem = unit.reload()
         if problem:
             raise ValueError("systemctl daemon-reload: " + problem)
