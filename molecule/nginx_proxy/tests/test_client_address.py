@@ -112,11 +112,13 @@ class TestProxyProtocol:
             "nginx_proxy_client_address": {"trusted": [BALANCER], "proxy_protocol": True},
             "nginx_proxy_http3": False,
         }
-        play(extra=extra, code=0)
-        # The check of the served certificate has to speak it too: a second run finds it as it should be.
-        play(extra=extra).assert_unchanged()
-        yield
-        play(code=0)
+        try:
+            play(extra=extra, code=0)
+            # The check of the served certificate has to speak it too: a second run finds it as it should be.
+            play(extra=extra).assert_unchanged()
+            yield
+        finally:
+            play(code=0)
 
     def speak(self, machine: Machine, preamble: str, **wanted: Any) -> str:
         wanted = {"source": BALANCER, "name": "access.example.test", "port": 443, "path": "/", **wanted}

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from machine import Machine, wait_for
@@ -137,7 +137,7 @@ def test_the_counters_are_for_this_host_alone(machine: Machine) -> None:
 
 
 class Elsewhere:
-    LOG: dict[str, Any]
+    LOG: ClassVar[dict[str, Any]]
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
@@ -146,7 +146,7 @@ class Elsewhere:
 
 
 class TestCombinedBySite(Elsewhere):
-    LOG = {"format": "combined", "per_site": True}
+    LOG: ClassVar[dict[str, Any]] = {"format": "combined", "per_site": True}
 
     def test_each_site_has_its_file(self, machine: Machine) -> None:
         logged, smallest = mark(), mark()
@@ -173,7 +173,7 @@ class TestCombinedBySite(Elsewhere):
 
 
 class TestSyslog(Elsewhere):
-    LOG = {"target": "syslog", "server": "127.0.0.1:5140"}
+    LOG: ClassVar[dict[str, Any]] = {"target": "syslog", "server": "127.0.0.1:5140"}
 
     @pytest.fixture(autouse=True)
     def _listener(self, machine: Machine, outcome: Outcome) -> Iterator[None]:
@@ -194,7 +194,7 @@ class TestSyslog(Elsewhere):
 
 
 class TestJournal(Elsewhere):
-    LOG = {"target": "stdout"}
+    LOG: ClassVar[dict[str, Any]] = {"target": "stdout"}
 
     def test_the_lines_are_in_the_journal_of_the_unit(self, machine: Machine) -> None:
         marked = mark()
@@ -211,7 +211,7 @@ class TestJournal(Elsewhere):
 
 
 class TestOff(Elsewhere):
-    LOG = {"target": "off"}
+    LOG: ClassVar[dict[str, Any]] = {"target": "off"}
 
     def test_nothing_is_logged(self, machine: Machine) -> None:
         marked = mark()

@@ -7,6 +7,7 @@ import json
 import pytest
 from machine import Machine
 from playbook import Outcome, Playbook
+from proxy_sites import only, sites
 
 CONNECT = "openssl s_client -connect 127.0.0.1:443 {} </dev/null 2>&1 || true"
 NAMED = "-servername smallest.example.test"
@@ -193,17 +194,17 @@ class TestOwnLists:
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def outcome(cls, play: Playbook) -> object:
-        yield play(
-            extra={
-                "nginx_proxy_tls_protocols": ["TLSv1.2"],
-                "nginx_proxy_tls_ciphers": ["ECDHE-ECDSA-AES256-GCM-SHA384"],
-                "nginx_proxy_tls_curves": ["secp384r1"],
-                # It is TLS 1.3.
-                "nginx_proxy_http3": False,
-            },
-            code=0,
-        )
-        play(code=0)
+        extra = {
+            "nginx_proxy_tls_protocols": ["TLSv1.2"],
+            "nginx_proxy_tls_ciphers": ["ECDHE-ECDSA-AES256-GCM-SHA384"],
+            "nginx_proxy_tls_curves": ["secp384r1"],
+            # It is TLS 1.3.
+            "nginx_proxy_http3": False,
+        }
+        try:
+            yield play(extra={**only("smallest"), **extra}, code=0)
+        finally:
+            play(code=0)
 
     def test_the_protocol(self, machine: Machine) -> None:
         assert machine.ask(SMALLEST).status == 200
@@ -229,8 +230,6 @@ class TestModernProfileAlone:
     @pytest.fixture(scope="class")
     @classmethod
     def mixture(cls, play: Playbook) -> Outcome:
-        from proxy_sites import sites
-
         first, *others = sites()
         return play(
             extra={"nginx_proxy_sites": [{**first, "tls": {**first["tls"], "profile": "modern"}}, *others]}, code=2
