@@ -126,7 +126,8 @@ def _proxied(item: Rules, path: str, slug: str, site: Site) -> dict[str, t.Any]:
         "request_buffering": bool(own["request_buffering"]),
         "response_buffering": bool(own["response_buffering"]) and not events,
         # What is not collected cannot be kept; nginx would let others wait for it in vain.
-        "cache": _cache(item, path, site) if own["response_buffering"] and not events else None,
+        # With request_buffering off a body comes unseen, and could change what everybody is given.
+        "cache": _cache(item, path, site) if _is_collected(own) and not events else None,
         "access_log": item["access_log"],
         "extra": raw_directives(f"{path}.extra", item["extra"]),
     }
@@ -214,11 +215,15 @@ def _timeout(path: str, key: str, value: t.Any) -> str:
 
 
 def _check_cache(rules: Rules, path: str) -> None:
-    """Refuse a cache for answers that are not collected, where one place says both."""
+    """Refuse a cache for requests or answers that are not collected, where one place says both."""
     asked = rules["cache"] is not None and rules["cache"]["enabled"]
-    for key, value in (("response_buffering", False), ("events", True)):
+    for key, value in (("request_buffering", False), ("response_buffering", False), ("events", True)):
         if asked and rules.get(key) is value:
             raise Refused(f"{path}.{key}", value, "this without cache: what is not collected cannot be kept")
+
+
+def _is_collected(own: Rules) -> bool:
+    return bool(own["request_buffering"] and own["response_buffering"])
 
 
 def _cache(item: Rules, path: str, site: Site) -> dict[str, t.Any] | None:

@@ -33,6 +33,9 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.values import (
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
+#: The rest of a path as it was sent, plainly below: /docs/..%2fapp/ is another page to nginx, and none to a browser.
+_BELOW = r"(?:/(?!\.)[A-Za-z0-9._~-]+)*/?(?:\?|$)"
+
 
 class Surroundings(t.NamedTuple):
     """What the inventory says of the host besides the role's own variables.
@@ -119,7 +122,7 @@ def _site(
         "upstreams": list(upstreams.values()),
         "tls": tls,
         "headers": headers,
-        "docs": [f"^{literally(item)}(?:[/?]|$)" for item in _api_docs(site["api_docs"], f"{path}.api_docs")],
+        "docs": [f"^{literally(item)}{_BELOW}" for item in _api_docs(site["api_docs"], f"{path}.api_docs")],
         "body_size": body_size(site["body_size"], f"{path}.body_size"),
         "locations": proxied,
         "static": static,

@@ -61,6 +61,7 @@ def test_matches(normalised: Normalise, paths: list[dict[str, t.Any]], matches: 
         ({"cache": {"enabled": False}}, {"cache": {}}, "cache", {"valid": None}),
         # Nothing can be kept of what is not collected, and nobody waits for it.
         ({"cache": {}}, {"response_buffering": False}, "cache", None),
+        ({"cache": {}}, {"request_buffering": False}, "cache", None),
         ({"cache": {}}, {"events": True}, "cache", None),
         ({}, {"strip_prefix": True}, "strip", "/a/"),
         ({}, {"headers": {}}, "headers", None),
@@ -170,6 +171,7 @@ REFUSED: list[tuple[dict[str, t.Any], str, str, str]] = [
      "without cache"),
     (at({**ANY, "cache": {}, "events": True}), ".locations[0].events", "true", "without cache"),
     ({"cache": {}, "response_buffering": False}, ".response_buffering", "false", "without cache"),
+    ({"cache": {}, "request_buffering": False}, ".request_buffering", "false", "without cache"),
     ({"cache": {"size": "1k"}}, ".cache.size", '"1k"', SIZE),
     ({"cache": {"inactive": "1w"}}, ".cache.inactive", '"1w"', TIME),
     ({"cache": {"enabled": False, "size": "0"}}, ".cache.size", '"0"', SIZE),

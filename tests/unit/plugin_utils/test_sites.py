@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -168,3 +169,25 @@ def test_host_variables(normalised: Normalise) -> None:
         "generation": None,
         "repository": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "is_docs"),
+    [
+        ("/docs", True),
+        ("/docs/", True),
+        ("/docs?x=/../y%2f", True),
+        ("/docs/oauth2-redirect?code=1", True),
+        ("/docs/v1.0/a.js", True),
+        ("/docsx", False),
+        ("/x/docs", False),
+        # Another page to nginx and the application, and a path that a browser keeps as it is.
+        ("/docs/..%2fapp/index.html", False),
+        ("/docs/../app/", False),
+        ("/docs/%2e%2e/app/", False),
+        ("/docs//evil", False),
+    ],
+)
+def test_where_the_policy_of_documentation_pages_holds(normalised: Normalise, path: str, is_docs: bool) -> None:
+    [expression] = normalised("nginx_proxy", nginx_proxy_sites=[{**SITE, "api_docs": ["/docs/"]}])["sites"][0]["docs"]
+    assert bool(re.search(expression, path)) is is_docs
