@@ -215,8 +215,14 @@ class TestPages:
 
 
 class TestMaintenance:
-    @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
-    @pytest.mark.parametrize("path", ["/", "/anything?x=1", "/static/file"])
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            *((method, "/") for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")),
+            *(("GET", path) for path in ("/anything?x=1", "/static/file", "/static/absent")),
+            ("POST", "/static/file"),
+        ],
+    )
     def test_everything_gets_the_page(self, machine: Machine, method: str, path: str) -> None:
         options = ["--head"] if method == "HEAD" else ["--request", method]
         answer = machine.ask(AWAY + path, *options)
