@@ -81,8 +81,11 @@ def write_file(path: str, content: str, mode: int = 0o644, group: int = -1) -> N
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename is None:
+            # "No space left on device" alone does not say on which.
+            error.filename = path
         raise
     sync_folder(folder)
 

@@ -46,7 +46,10 @@ _RESERVED = (
     "content-length",
     "content-type",
     "date",
+    "etag",
+    "expires",
     "keep-alive",
+    "last-modified",
     "location",
     "retry-after",
     "server",
@@ -57,6 +60,8 @@ _RESERVED = (
     "transfer-encoding",
     "upgrade",
     "www-authenticate",
+    "x-accel-buffering",
+    "x-accel-redirect",
     "x-cache",
     "x-request-id",
 )
@@ -77,7 +82,7 @@ def security_headers(
 ) -> list[dict[str, str]]:
     """Return the headers of a site or a location, each as ``name``, ``value`` and ``slug``.
 
-    :param changes: header name to value; "" or None leaves a default one out
+    :param changes: header name to value; "" leaves a default one out
     :param hsts: the value of Strict-Transport-Security, or None where the site does not speak TLS
     :param path: the place of ``changes``, for the refusal
     :param inherited: for a location, the changes of its site, checked already
@@ -140,8 +145,6 @@ def _check_name(path: str, name: t.Any) -> None:
 
 
 def _check_value(path: str, value: t.Any) -> str:
-    if value is None:
-        return ""
     if not isinstance(value, str):
         raise Refused(path, value, "a string (quote it), or an empty one to leave the header out")
     if not value.isascii() or any(ord(c) < 32 or ord(c) == 127 for c in value):

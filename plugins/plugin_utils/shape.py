@@ -74,6 +74,9 @@ def conform(options: Spec, values: Mapping[str, t.Any], path: str = "") -> dict[
             if name in values and option.get("default") is not None:
                 # `name:` with nothing behind it is a slip as a rule, and ansible-core refuses it later, unclearly.
                 raise Refused(where, None, f"a value ({kind}); leave it out for the default")
+            if path and name in values and kind in ("dict", "list"):
+                # An allow-list whose entries are all commented out must not open what it was to close.
+                raise Refused(where, None, f"a {kind}; leave it out where nothing is to be said")
             value = copy.deepcopy(option.get("default"))
         complete[name] = None if value is None else _typed(option, value, where)
     return complete

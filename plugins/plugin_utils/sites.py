@@ -21,7 +21,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.redirects import redir
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application
 from ansible_collections.asgi.deploy.plugins.plugin_utils.tls_policy import tls_policy
-from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import normalise_upstream, render_upstream
+from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import Server, normalise_upstream, render_upstream
 from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import literally, url_path
 from ansible_collections.asgi.deploy.plugins.plugin_utils.values import (
     duration,
@@ -42,11 +42,13 @@ class Surroundings(t.NamedTuple):
 
     ``apps_here``: whether the host is in the group ``apps``, None where there is no such group.
     ``addresses``: the addresses of a group's hosts, None where there is no such group.
+    ``own_ports``: where nginx itself listens.
     """
 
     apps_here: bool | None = None
     application: Application | None = None
     addresses: t.Callable[[str], list[str] | None] = lambda group: None
+    own_ports: tuple[int, ...] = ()
 
 
 def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings) -> dict[str, t.Any]:
@@ -106,7 +108,9 @@ def _site(
         hsts=hsts,
         trusted_headers=trusted,
         application=around.application,
-        upstream=lambda rules, where, block: _upstream(rules, where, block, upstreams, around),
+        upstream=lambda rules, where, block: _upstream(
+            rules, where, block, upstreams, around._replace(own_ports=(80, 443, host["status_port"]))
+        ),
     )
     # Checked for its own sake: every location may have another one, and then it is nobody's.
     _upstream(site, path, f"site__{slug}", {}, around)
@@ -117,6 +121,8 @@ def _site(
         "path": path,
         "domains": domains,
         "names": domains + [item["domain"] for item in names],
+        # The first of them, without its star.
+        "wildcard": next((domain[2:] for domain in domains if domain.startswith("*")), None),
         "redirected_names": names,
         "redirected_paths": paths,
         "upstreams": list(upstreams.values()),
@@ -170,7 +176,9 @@ def _upstream(
         if "name" in upstream:
             raise Refused(f"{path}.upstream.name", upstream["name"], "no name here: the site's own is used")
         servers = _servers_of_group(upstream, f"{path}.upstream", around)
-        text = render_upstream(normalise_upstream({**servers, "name": name}, f"{path}.upstream"))
+        complete = normalise_upstream({**servers, "name": name}, f"{path}.upstream")
+        _refuse_itself(complete["servers"], f"{path}.upstream.servers", around.own_ports)
+        text = render_upstream(complete)
     else:
         _check_app(app, f"{path}.app", around)
         text = render_upstream(
@@ -178,6 +186,14 @@ def _upstream(
         )
     blocks[name] = text
     return name
+
+
+def _refuse_itself(servers: t.Sequence[Server], path: str, ports: t.Sequence[int]) -> None:
+    """Refuse this very nginx as a server: requests would go round, or strangers would read its status."""
+    own = {same_server(f"{host}:{port}") for host in ("127.0.0.1", "localhost", "[::1]") for port in ports}
+    for index, server in enumerate(servers):
+        if same_server(server["address"]) in own:
+            raise Refused(f"{path}[{index}]", server["address"], "another server than this nginx itself")
 
 
 def _check_app(app: str, path: str, around: Surroundings) -> None:

@@ -29,6 +29,9 @@ def static_folder(item: t.Mapping[str, t.Any], path: str) -> dict[str, t.Any]:
         seconds = duration_ms(duration(f"{path}.cache_time", item["cache_time"], milliseconds=False)) // 1000
         cache_control = f"public, max-age={seconds}"
     fallback = item["fallback"]
+    for name in item["headers"] or {}:
+        if name.lower() == "cache-control" and (cache_control or item["immutable"] or fallback):
+            raise Refused(f"{path}.headers.{name}", item["headers"][name], "one of this and what sets it already")
     if fallback is not None and not _FILE.fullmatch(fallback):
         raise Refused(f"{path}.fallback", fallback, "a file of the folder, such as index.html")
     return {

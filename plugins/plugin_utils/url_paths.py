@@ -12,7 +12,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import absolute_
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 
 #: nginx compares locations with the decoded path, so %2F and the like would never match.
-_PATH = re.compile(r"/[A-Za-z0-9._~!@:,+=*()/-]*")
+_PATH = re.compile(r"/[A-Za-z0-9._~!@:,+=()/-]*")
 #: nginx reads no word longer than its buffer of 4096 bytes, and in an expression each character may take two.
 _LONGEST = 1000
 #: Hidden files and folders, but for the place that standards give to public ones (RFC 8615).
@@ -21,6 +21,9 @@ HIDDEN_FILES = r"/\.(?!well-known(?:/|$))"
 _SLUG = 40
 #: What the site's own rules are named by.
 SITE = "site"
+
+#: Keys, password files, processes and logs: nginx can read most of it, and no site shows it on purpose.
+_NEVER_SERVED = ("/boot/", "/dev/", "/etc/", "/proc/", "/root/", "/run/", "/sys/", "/var/log/")
 
 #: Where the pages of errors are: our own, and no client's.
 ERROR_PAGES = "/_error_pages/"
@@ -33,7 +36,10 @@ def url_path(path: str, value: t.Any, hidden: bool = False) -> str:
     :param hidden: whether it may be that of a hidden file, which is never sent
     :raises Refused: for a relative one, ``..``, ``//``, a query, white space or a percent sign
     """
-    accepted = "a path such as /api/, not encoded, of letters, digits and . _ ~ ! @ : , + = * ( ) / -"
+    accepted = "a path such as /api/, not encoded, of letters, digits and . _ ~ ! @ : , + = ( ) / -"
+    if isinstance(value, str) and "*" in value:
+        # As itself it is in nobody's path, and a rule that guards /admin/* literally guards nothing.
+        raise Refused(path, value, "a path without *, such as /admin/ for all that is below it")
     if not isinstance(value, str) or not _PATH.fullmatch(value):
         raise Refused(path, value, accepted)
     if "//" in value or {"..", "."} & set(value.split("/")):
@@ -58,6 +64,8 @@ def folder(path: str, value: t.Any) -> str:
     except Refused:
         # Without the words of a path that has no slash at its end.
         raise Refused(path, value, accepted) from None
+    if value.startswith(_NEVER_SERVED):
+        raise Refused(path, value, f"a folder that is not the system's ({', '.join(_NEVER_SERVED)})")
     return value
 
 

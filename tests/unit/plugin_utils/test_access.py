@@ -20,7 +20,6 @@ USERS = {"users": {"alice": HASH}}
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        (None, None),
         (["GET"], ["GET", "HEAD"]),
         (["HEAD", "GET"], ["HEAD", "GET"]),
         (["GET", "HEAD"], ["GET", "HEAD"]),
@@ -149,3 +148,10 @@ def test_a_hash_is_shown_nowhere(refusal: Refusal, where: str) -> None:
     }
     line = refusal("nginx_proxy", nginx_proxy_sites=wrong[where])
     assert "aaaa" not in line
+
+
+@pytest.mark.parametrize("key", ["allow", "deny", "basic_auth", "limits", "methods", "headers"])
+def test_a_list_that_lost_its_entries_opens_nothing(refusal: Refusal, key: str) -> None:
+    line = refusal("nginx_proxy", nginx_proxy_sites=[{**SITE, key: None}])
+    assert line.startswith(f"nginx_proxy_sites[0].{key}: null is refused; accepted: a ")
+    assert line.endswith("leave it out where nothing is to be said")

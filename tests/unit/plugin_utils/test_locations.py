@@ -29,7 +29,7 @@ def locations_of(normalised: Normalise, **site: t.Any) -> dict[str, dict[str, t.
         ([{"path": "/"}], ["/"]),
         ([{"path": "/", "match": "exact"}], ["= /", "/"]),
         ([{"path": "/a"}, {"path": "/a", "match": "exact"}, {"path": "/a/"}], ["/a", "= /a", "/a/", "/"]),
-        ([{"path": "/A~b!c@d:e,f+g=h*i(j)k-l_m.n"}], ["/A~b!c@d:e,f+g=h*i(j)k-l_m.n", "/"]),
+        ([{"path": "/A~b!c@d:e,f+g=h(j)k-l_m.n"}], ["/A~b!c@d:e,f+g=h(j)k-l_m.n", "/"]),
     ],
 )
 def test_matches(normalised: Normalise, paths: list[dict[str, t.Any]], matches: list[str]) -> None:
@@ -134,7 +134,7 @@ REFUSED: list[tuple[dict[str, t.Any], str, str, str]] = [
      "nginx_proxy_sites[0].locations[0] does not have"),
     (at({"path": "/a/"}, {"path": "/a/", "match": "regex"}), ".locations[1].match", '"regex"', "one of prefix, exact"),
     (at({"path": "api"}), ".locations[0].path", '"api"', "a path such as /api/"),
-    (at({"path": "~* /api"}), ".locations[0].path", '"~* /api"', "a path such as /api/"),
+    (at({"path": "~ /api"}), ".locations[0].path", '"~ /api"', "a path such as /api/"),
     (at({"path": "/.well-known/acme-challenge/x"}), ".locations[0].path", '"/.well-known/acme-challenge/x"',
      "proxy's own"),
     (at({"path": "/.git/"}), ".locations[0].path", '"/.git/"', "a path that is not hidden"),
@@ -172,6 +172,14 @@ REFUSED: list[tuple[dict[str, t.Any], str, str, str]] = [
     (at({**ANY, "cache": {}, "events": True}), ".locations[0].events", "true", "without cache"),
     ({"cache": {}, "response_buffering": False}, ".response_buffering", "false", "without cache"),
     ({"cache": {}, "request_buffering": False}, ".request_buffering", "false", "without cache"),
+    # A list whose entries are all commented out.
+    (at({"path": "/a/", "allow": None}), ".locations[0].allow", "null", "a list; leave it out"),
+    (at({"path": "/a/", "basic_auth": None}), ".locations[0].basic_auth", "null", "a dict; leave it out"),
+    (at({"path": "/admin/*", "allow": ["10.0.0.0/8"]}), ".locations[0].path", '"/admin/*"', "a path without *"),
+    ({"app": None, "upstream": {"servers": ["127.0.0.1:8099"]}}, ".upstream.servers[0]", '"127.0.0.1:8099"',
+     "another server than this nginx itself"),
+    ({"app": None, "upstream": {"servers": ["10.0.0.1:80", "localhost:443"]}}, ".upstream.servers[1]",
+     '"localhost:443"', "another server than this nginx itself"),
     ({"cache": {"size": "1k"}}, ".cache.size", '"1k"', SIZE),
     ({"cache": {"inactive": "1w"}}, ".cache.inactive", '"1w"', TIME),
     ({"cache": {"enabled": False, "size": "0"}}, ".cache.size", '"0"', SIZE),

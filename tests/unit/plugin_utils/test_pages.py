@@ -55,7 +55,7 @@ def test_maintenance(normalised: Normalise, given: str, seconds: int) -> None:
         (["*.tar.gz"], "/a.tarxgz", False),
         (["/wp-admin/"], "/wp-admin/x", True),
         (["/wp-admin/"], "/a/wp-admin/", False),
-        (["/a.b(c)*"], "/a.b(c)*d", True),
+        (["/a.b(c)"], "/a.b(c)d", True),
         (["/a.b"], "/axb", False),
         (["/.git/"], "/.git/HEAD", True),
     ],

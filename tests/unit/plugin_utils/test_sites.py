@@ -56,7 +56,6 @@ NO_FRAME_OPTIONS = {name: value for name, value in {**DEFAULTS, **HSTS}.items() 
         ({"tls": {"source": "none"}}, DEFAULTS),
         ({"tls": {"hsts_max_age": 0}}, {**DEFAULTS, "Strict-Transport-Security": "max-age=0"}),
         ({"headers": {"x-frame-options": ""}}, NO_FRAME_OPTIONS),
-        ({"headers": {"X-Frame-Options": None}}, NO_FRAME_OPTIONS),
         # The default's spelling of the name, the user's value.
         ({"headers": {"content-security-policy": CSP}}, {**DEFAULTS, **HSTS, "Content-Security-Policy": CSP}),
         ({"headers": {"X-Json": '{\\"a\\": \\"b\\\\c\\"}'}}, {**DEFAULTS, **HSTS, "X-Json": '{\\"a\\": \\"b\\\\c\\"}'}),
