@@ -150,130 +150,24 @@ reloaded:
 """
 
 import os
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, locked, words_of
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import Entry, adoption_notice, find_served
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_folders import absent_folders, heal_logs, make_folders
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import Generations, Refusal, id_of
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_switch import (
-    LOCK,
-    LOCK_HOLDER,
-    go_back,
-    load_and_confirm,
-    try_to_go_back,
-)
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import HIDDEN, NginxTransaction
-from ansible_collections.asgi.deploy.plugins.module_utils.tls_folder import TlsFolders
-
-Result = t.Dict[str, t.Any]
-
-
-def say_what_was_found(module: AnsibleModule, transaction: NginxTransaction, result: Result) -> None:
-    """The first run on a hand-made nginx; later ones find a file of ours."""
-    if not transaction.entry.is_foreign():
-        return
-    listing = transaction.nginx.listing(transaction.entry.path)
-    found = find_served(module.run_command, listing, transaction.files)
-    notice = adoption_notice(module.params["host"], found, transaction.generations.home)
-    if notice:
-        result["found"] = [{"path": one.path, "names": one.names} for one in found]
-        module.warn(notice)
-
-
-def put_live(module: AnsibleModule, generations: Generations) -> Result:
-    params = module.params
-    nginx = Nginx(module.run_command, params["status_port"])
-    transaction = NginxTransaction(params, nginx, generations, Entry(params["entry"], generations.home))
-    result: Result = {"generation": transaction.generation, "reloaded": False, "diff": transaction.diff()}
-    say_what_was_found(module, transaction, result)
-    differs = transaction.differs()
-    pending = differs or nginx.served_generation() != transaction.generation or bool(transaction.unserved())
-
-    if module.check_mode:
-        if differs or transaction.tls.absent():
-            transaction.check()
-        else:
-            transaction.test_live()
-        result["changed"] = bool(
-            pending
-            or transaction.tls.stale()
-            or absent_folders(params["folders"])
-            or heal_logs(change=False)
-            or not nginx.starts_at_boot()
-        )
-        return result
-
-    changed = make_folders(params["folders"])
-    # Only what nginx could not open at all: a pair that is served stays as it is until the tree is proven.
-    pairs_made = transaction.tls.ensure(transaction.tls.absent())
-    # Before nginx is asked: it neither starts nor tests a configuration without the folder of its logs.
-    changed = heal_logs() or changed
-    if differs:
-        transaction.apply()
-    elif transaction.is_unconfirmed():
-        transaction.test_live()
-        transaction.apply_again()
-        pending = True
-    else:
-        transaction.test_live()
-        if pending or pairs_made:
-            transaction.load_or_refuse()
-    stale = transaction.tls.stale()
-    pairs_renewed = transaction.tls.ensure(stale)
-    if pairs_renewed:
-        transaction.load_or_refuse()
-    removed = transaction.tls.remove_foreign(transaction.kept_folders)
-    # The new log files.
-    changed = heal_logs() or changed
-    if not nginx.starts_at_boot():
-        changed = True
-        problem = nginx.start_at_boot()
-        if problem:
-            raise Refusal("nginx serves the configuration, and will not start at boot: " + problem)
-    result["reloaded"] = pending or pairs_made or pairs_renewed
-    result["changed"] = bool(changed or stale or removed or result["reloaded"])
-    return result
-
-
-def put_back(module: AnsibleModule, generations: Generations) -> Result:
-    try:
-        name = generations.find(module.params["back_to"])
-    except Refusal as error:
-        raise Refusal("nginx_proxy_generation: " + str(error)) from None
-    nginx = Nginx(module.run_command, generations.status_port(name))
-    tls = TlsFolders(module.params["tls_dir"], [])
-    result: Result = {"generation": id_of(name), "diff": difference(generations, name)}
-    if module.check_mode:
-        try_to_go_back(generations, nginx, tls, name)
-        changed = generations.live() != name or nginx.served_generation() != id_of(name)
-    else:
-        changed = go_back(generations, nginx, tls, name, lambda generation: load_and_confirm(nginx, generation))
-    result.update(changed=changed, reloaded=changed and not module.check_mode)
-    return result
-
-
-def difference(generations: Generations, name: str) -> t.List[t.Dict[str, str]]:
-    """Return Ansible's diff between the live generation and another; of password files only that they are there."""
-    sides = []
-    for one in (generations.live(), name):
-        files, private = generations.files(one) if one else ({}, {})
-        paths = {**files, **dict.fromkeys(private, HIDDEN)}
-        sides.append({generations.current + "/" + path: text for path, text in paths.items()})
-    return diff_of(sides[0], sides[1])
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import locked, words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import Generations, Refusal
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_run import Call, Result, put_back, put_live
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_switch import LOCK, LOCK_HOLDER
 
 
 def run(module: AnsibleModule) -> Result:
     generations = Generations()
+    call = Call(module.params, module.check_mode, module.run_command, module.warn)
     work = put_back if module.params["back_to"] else put_live
     if module.check_mode:
-        return work(module, generations)
+        return work(call, generations)
     with locked(LOCK, LOCK_HOLDER):
         generations.clean()
-        return work(module, generations)
+        return work(call, generations)
 
 
 def main() -> None:
