@@ -201,7 +201,7 @@ def test_unknown_names_with_an_nginx_that_cannot_reject_a_handshake(
 def test_redirects_go_to_the_literal_name(make_tree: t.Callable[..., Tree]) -> None:
     tree = make_tree("three")
     assert names_of(tree.servers("80")) == [
-        ["_"], ["notes.example.com"], ["*.notes.example.com"], ["plain.example.com"], ["own.example.com"],
+        [""], ["notes.example.com"], ["*.notes.example.com"], ["plain.example.com"], ["own.example.com"],
     ]  # fmt: skip
     targets = {}
     for block in tree.servers("80"):
@@ -210,7 +210,7 @@ def test_redirects_go_to_the_literal_name(make_tree: t.Callable[..., Tree]) -> N
         )
         targets[args_of(block, "server_name")[0][0]] = args_of(location, "return")
     assert targets == {
-        "_": [],
+        "": [],
         "notes.example.com": [["308", "https://notes.example.com$request_uri"]],
         # Only names under the wildcard arrive here.
         "*.notes.example.com": [["308", "https://$host$request_uri"]],
