@@ -1,8 +1,8 @@
 """Wait for a transaction of nginx's configuration, let it go on for a moment, and kill it: SIGKILL, as a power cut.
 
-Prints whether it was still there to be killed.
+Prints whether it was still there to be killed. Without SECONDS it is left alone; prints how many seconds it took.
 
-kill_transaction.py SECONDS
+kill_transaction.py [SECONDS]
 """
 
 import json
@@ -29,9 +29,15 @@ process = holder()
 while process is None and time.monotonic() < deadline:
     time.sleep(0.005)
     process = holder()
-time.sleep(float(sys.argv[1]))
-killed = False
-if process is not None and holder() == process:
-    os.kill(process, signal.SIGKILL)
-    killed = True
-print(json.dumps(killed))
+assert process is not None, "no transaction within two minutes"
+began = time.monotonic()
+if len(sys.argv) == 1:
+    while holder() == process:
+        time.sleep(0.005)
+    print(json.dumps(time.monotonic() - began))
+else:
+    time.sleep(float(sys.argv[1]))
+    killed = holder() == process
+    if killed:
+        os.kill(process, signal.SIGKILL)
+    print(json.dumps(killed))
