@@ -24,6 +24,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROL
 
 ROLE = "nginx_proxy"
 
+
 class ActionModule(ActionBase):
     """Takes the role's variables from the host."""
 
@@ -47,6 +48,8 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail("nginx_proxy_generation: this host has no generation, nor nginx")
             else:
                 arguments = {"back_to": proxy["generation"], "tls_dir": proxy["tls_dir"]}
+            # Check mode has not written it, and a test without it passes what nginx cannot start with.
+            arguments["drop_in"] = renderer(str(ROLES / ROLE), ROLE)("host/nginx.service.j2", **proxy)
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
         if not installed:

@@ -11,37 +11,49 @@ import socket
 import time
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_sandbox import reason_of
+
 PID_FILE = "/run/nginx.pid"
 
 Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
 
 class Nginx:
-    """:param run: executes a command, returns its exit code, output and errors"""
+    """:param run: executes a command, returns its exit code, output and errors
 
-    def __init__(self, run: Run, status_port: int) -> None:
+    :param sandbox: the words before a command that run it with what nginx.service may see and write
+    """
+
+    def __init__(self, run: Run, status_port: int, sandbox: t.Sequence[str] = ()) -> None:
         self._run = run
         self._status_port = status_port
+        self._sandbox = sandbox
 
     def test(self, configuration: str) -> t.Optional[str]:
         """Return what nginx has against the file ``configuration``, or None. A warning counts:
 
         it is how nginx announces that a directive will not do what it says.
         """
-        code, output, errors = self._ask("-t", configuration)
+        code, output, errors = self._ask("-t", configuration, self._sandbox)
         lines = [
             line for line in (output + errors).splitlines() if re.search(r"\[(warn|error|crit|alert|emerg)\]", line)
         ]
-        return "\n".join(lines) or (None if code == 0 else errors.strip() or "nginx -t failed without a word")
+        if not lines and code:
+            lines = [errors.strip() or "nginx -t failed without a word"]
+        reason = reason_of(code, "\n".join(lines)) if self._sandbox else None
+        return "\n".join([*lines, reason] if reason else lines) or None
 
     def listing(self, configuration: str) -> t.Optional[str]:
-        """Return all that nginx reads for the file ``configuration``, or None where it cannot."""
+        """Return all that nginx reads for the file ``configuration``, or None where it cannot.
+
+        Outside the sandbox: a hand's own configuration was never in it.
+        """
         code, output, _errors = self._ask("-T", configuration)
         return output if code == 0 else None
 
-    def _ask(self, option: str, configuration: str) -> t.Tuple[int, str, str]:
+    def _ask(self, option: str, configuration: str, words: t.Sequence[str] = ()) -> t.Tuple[int, str, str]:
         had_pid_file = os.path.exists(PID_FILE)
-        answer = self._run(["nginx", option, "-c", configuration])
+        answer = self._run([*words, "nginx", option, "-c", configuration])
         if not had_pid_file and os.path.exists(PID_FILE) and os.path.getsize(PID_FILE) == 0:
             # The test leaves an empty one, which systemd then takes for nginx's.
             os.unlink(PID_FILE)

@@ -12,6 +12,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, Ru
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import Entry, adoption_notice, find_served
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_folders import absent_folders, heal_logs, make_folders
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import Generations, Refusal, id_of
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_sandbox import sandbox_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_switch import (
     go_back,
     load_and_confirm,
@@ -37,7 +38,7 @@ def put_live(call: Call, generations: Generations) -> Result:
 
     :raises Refusal: with the reason; what was live before is live still
     """
-    nginx = Nginx(call.run, call.params["status_port"])
+    nginx = Nginx(call.run, call.params["status_port"], sandbox_of(call.params.get("drop_in")))
     transaction = NginxTransaction(call.params, nginx, generations, Entry(call.params["entry"], generations.home))
     result: Result = {"generation": transaction.generation, "reloaded": False, "diff": transaction.diff()}
     _say_what_was_found(call, transaction, result)
@@ -122,7 +123,7 @@ def put_back(call: Call, generations: Generations) -> Result:
         name = generations.find(call.params["back_to"])
     except Refusal as error:
         raise Refusal("nginx_proxy_generation: " + str(error)) from None
-    nginx = Nginx(call.run, generations.status_port(name))
+    nginx = Nginx(call.run, generations.status_port(name), sandbox_of(call.params.get("drop_in")))
     tls = TlsFolders(call.params["tls_dir"], [])
     result: Result = {"generation": id_of(name), "diff": difference(generations, name)}
     if call.check_mode:

@@ -9,12 +9,13 @@ standard library, and nothing of Ansible.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, read_text, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, explain
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import (
     Generations,
@@ -39,6 +40,14 @@ class Files(t.NamedTuple):
 
     open: t.Mapping[str, str]
     private: t.Mapping[str, str]
+
+
+@contextlib.contextmanager
+def checked_folder() -> t.Iterator[str]:
+    """Give a folder for a tree that is only tested: below /run, since nginx.service does not see the host's /tmp."""
+    os.makedirs(LOCKS, mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="check-", dir=LOCKS) as folder:
+        yield folder
 
 
 def prove(nginx: Nginx, stage: str, entry: str, files: Files, substitutes: t.Mapping[str, str]) -> None:
@@ -115,5 +124,5 @@ def try_to_go_back(generations: Generations, nginx: Nginx, tls: TlsFolders, name
         for folder in generations.named(name, tls.root)
         if not os.path.exists(tls.current(folder) + "/fullchain.pem")
     }
-    with tempfile.TemporaryDirectory(prefix="asgi-deploy-check-") as stage:
+    with checked_folder() as stage:
         prove(nginx, stage, read_text(ENTRY) or "", Files(*generations.files(name)), substitutes)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 import typing as t
 
@@ -25,7 +24,12 @@ from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations impo
     drifted_modes,
     private_below,
 )
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_switch import Files, load_and_confirm, prove
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_switch import (
+    Files,
+    checked_folder,
+    load_and_confirm,
+    prove,
+)
 from ansible_collections.asgi.deploy.plugins.module_utils.tls_folder import TlsFolders
 
 #: Seconds in which nginx has to serve a certificate after the reload.
@@ -81,7 +85,7 @@ class NginxTransaction:
 
     def check(self) -> None:
         """Prove the tree without a change to the host, with throw-away folders where it has none yet."""
-        with tempfile.TemporaryDirectory(prefix="asgi-deploy-check-") as stage:
+        with checked_folder() as stage:
             substitutes = {}
             for pair in self.tls.absent():
                 substitutes[self.tls.current(pair["name"])] = os.path.join(stage, pair["name"])

@@ -100,6 +100,11 @@ options:
         description: Its mode, octal.
         type: str
         default: "0755"
+  drop_in:
+    description:
+      - Text of our drop-in for C(nginx.service), in whose sandbox nginx is tested also where it is not written yet.
+        The file on the host otherwise.
+    type: str
   proxy_protocol:
     description: Whether nginx expects the PROXY protocol, also from the checks of this module.
     type: bool
@@ -212,6 +217,7 @@ def main() -> None:
                     "mode": {"type": "str", "default": "0755"},
                 },
             },
+            "drop_in": {"type": "str"},
             "proxy_protocol": {"type": "bool", "default": False},
             "status_port": {"type": "int"},
             "keep": {"type": "int", "default": 5},

@@ -14,6 +14,7 @@ import time
 from atomic import locked, words_of
 from nginx import Nginx
 from nginx_generations import Generations, Refusal, id_of
+from nginx_sandbox import sandbox_of
 from nginx_switch import LOCK, LOCK_HOLDER, go_back, load_and_confirm
 from tls_folder import TlsFolders
 
@@ -35,7 +36,7 @@ def show(generations):
 
 def roll_back(generations, wanted, tls_dir):
     name = generations.find(wanted)
-    nginx = Nginx(call, generations.status_port(name))
+    nginx = Nginx(call, generations.status_port(name), sandbox_of())
     tls = TlsFolders(tls_dir, [])
     if go_back(generations, nginx, tls, name, lambda generation: load_and_confirm(nginx, generation)):
         print(f"nginx serves the generation {id_of(name)}. The next run of the playbook undoes this.")

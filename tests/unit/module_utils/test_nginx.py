@@ -43,6 +43,29 @@ def test_test(fake_run: Fixture, answer: tuple[int, str, str], problem: str | No
     assert run.commands == ["nginx -t -c /x/nginx.conf"]
 
 
+READ_ONLY = 'nginx: [emerg] open() "/data/x.log" failed (30: Read-only file system)\n'
+SANDBOX = ["systemd-run", "--property=ProtectSystem=strict"]
+
+
+def test_test_in_the_sandbox(fake_run: Fixture) -> None:
+    """A folder that the unit cannot write: outside the sandbox the test passes, and the next start fails."""
+    run = fake_run({"systemd-run": (1, "", READ_ONLY)})
+    problem = Nginx(run, 8099, SANDBOX).test("/x/nginx.conf") or ""
+    assert problem.startswith(READ_ONLY)
+    assert "The sandbox of nginx.service forbids" in problem
+    assert "ReadWritePaths=/data" in problem
+    assert run.commands == [" ".join([*SANDBOX, "nginx -t -c /x/nginx.conf"])]
+    # What a hand's own nginx reads is asked outside: it was never started in the sandbox.
+    Nginx(run, 8099, SANDBOX).listing("/x/nginx.conf")
+    assert run.commands[1:] == ["nginx -T -c /x/nginx.conf"]
+
+
+def test_a_sandbox_that_cannot_be_made(fake_run: Fixture) -> None:
+    problem = Nginx(fake_run({"systemd-run": (226, "", "")}), 8099, SANDBOX).test("/x/nginx.conf") or ""
+    assert "status 226" in problem
+    assert Nginx(fake_run({"systemd-run": (0, "", PASSED)}), 8099, SANDBOX).test("/x/nginx.conf") is None
+
+
 @pytest.mark.parametrize(("before", "after", "left"), [(None, "", None), (None, "7", "7"), ("", "", "")])
 def test_an_empty_pid_file_of_the_test_goes(pid_file: Path, before: str | None, after: str, left: str | None) -> None:
     if before is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.asgi.deploy.plugins.module_utils import nginx_generations, nginx_run
+from ansible_collections.asgi.deploy.plugins.module_utils import nginx_generations, nginx_run, nginx_switch
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import Entry
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import (
@@ -34,6 +34,7 @@ def generations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generations:
     """A host with an old generation and a live one, each with a password file."""
     # Whoever runs the tests may give files to their own group only.
     monkeypatch.setattr(nginx_generations, "group_id", os.getgid)
+    monkeypatch.setattr(nginx_switch, "LOCKS", str(tmp_path / "run"))
     found = Generations(str(tmp_path / "deploy"))
     for name, files in (("20260101T000000Z-aaa", OLD), ("20260102T000000Z-bbb", NEW)):
         write_generation(found.path(name), files, {"sites/a/users": SECRET + name})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import typing as t
 from pathlib import Path
 
@@ -19,7 +20,12 @@ from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations impo
     id_of,
     write_generation,
 )
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_switch import go_back, load_and_confirm, try_to_go_back
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_switch import (
+    checked_folder,
+    go_back,
+    load_and_confirm,
+    try_to_go_back,
+)
 from ansible_collections.asgi.deploy.plugins.module_utils.tls_folder import TlsFolders
 
 OLD, NEW = "20260101T000000Z-aaa", "20260102T000000Z-bbb"
@@ -84,6 +90,7 @@ class Host:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(nginx_generations, "group_id", os.getgid)
     monkeypatch.setattr(tls_folder, "LINEAGES", str(tmp_path / "live"))
+    monkeypatch.setattr(nginx_switch, "LOCKS", str(tmp_path / "run"))
     entry = tmp_path / "nginx.conf"
     entry.write_text("include deploy/current/main.conf;\n", encoding="utf-8")
     monkeypatch.setattr(nginx_switch, "ENTRY", str(entry))
@@ -100,6 +107,14 @@ def test_there_and_back(host: Host) -> None:
     assert (host.generations.live(), host.nginx.serves) == (NEW, "bbb")
     assert host.sources() == {"old": "gone", "new": "certbot"}
     assert not list(Path(host.generations.home).glob(".stage-*"))
+
+
+def test_a_tree_in_check_mode_lies_where_the_sandbox_sees_it(host: Host, tmp_path: Path) -> None:
+    """Not in /tmp: nginx.service has one of its own."""
+    with checked_folder() as folder:
+        assert Path(folder).parent == tmp_path / "run"
+        assert [stat.S_IMODE(os.stat(path).st_mode) for path in (folder, tmp_path / "run")] == [0o700, 0o700]
+    assert not os.path.exists(folder)
 
 
 def test_what_is_live_and_not_loaded_is_loaded(host: Host) -> None:
