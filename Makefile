@@ -50,7 +50,7 @@ bench: venv ## Speed against its targets, some minutes: make bench [ONLY=proxy|s
 	  $(if $(ROUNDS),--rounds $(ROUNDS))
 
 .PHONY: sanity
-sanity: venv ## ansible-test sanity, on a copy of the tracked files
+sanity: venv ## ansible-test sanity, on a copy of what the tarball gets
 	@python tools/sanity.py
 
 .PHONY: docs

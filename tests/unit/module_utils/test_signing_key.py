@@ -8,7 +8,9 @@ releases, are in molecule/nginx_proxy/tests/test_repository.py.
 from __future__ import annotations
 
 import os
+import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,25 @@ def test_a_refusal_names_the_variable_and_the_url(tmp_path: Path) -> None:
     source.write_bytes(b"")
     with pytest.raises(ValueError, match=rf"^nginx_proxy_repository_key_url: {source.as_uri()}: it holds no OpenPGP"):
         fetch_keyring(Gpg(), source.as_uri(), [ONE])
+
+
+def test_a_server_that_speaks_no_http(
+    tcp_server: tuple[socket.socket, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    server, port = tcp_server
+    server.listen()
+
+    def answer() -> None:
+        connection, _address = server.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"220 mail.example.com ready\r\n")
+
+    with ThreadPoolExecutor() as pool:
+        served = pool.submit(answer)
+        url = f"http://127.0.0.1:{port}/key"
+        with pytest.raises(ValueError, match=rf"^nginx_proxy_repository_key_url: {url}: ") as caught:
+            fetch_keyring(Gpg(ONE), url, [ONE])
+        served.result()
+    assert str(caught.value).endswith(": the answer is no HTTP, or breaks off")
