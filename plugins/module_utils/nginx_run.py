@@ -107,8 +107,8 @@ def _say_what_was_found(call: Call, transaction: NginxTransaction, result: Resul
     if not transaction.entry.is_foreign():
         return
     listing = transaction.nginx.listing(transaction.entry.path)
-    found = find_served(call.run, listing, transaction.files)
-    notice = adoption_notice(call.params["host"], found, transaction.generations.home)
+    found = find_served(call.run, listing, transaction.files, transaction.entry)
+    notice = adoption_notice(call.params["host"], found, transaction.entry)
     if notice:
         result["found"] = [{"path": one.path, "names": one.names} for one in found]
         call.warn(notice)

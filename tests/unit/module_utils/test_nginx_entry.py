@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import typing as t
 from pathlib import Path
 
@@ -48,16 +49,52 @@ def served(
     # dpkg knows what the file had been, under its own name.
     digest = hashlib.md5(packaged.encode(), usedforsecurity=False).hexdigest()
     run = fake_run({"dpkg-query": (0, f"nginx\n {etc}/sites-available/default {digest}\n", "")})
-    return find_served(run, listed, files or {}, f"{etc}/nginx.conf")
+    return find_served(run, listed, files or {}, Entry("# asgi.deploy\n", f"{etc}/deploy", f"{etc}/nginx.conf"))
 
 
 def test_what_is_served(etc: Path, fake_run: Fixture) -> None:
     assert served(etc, fake_run, listing(etc)) == [
         Found(f"{etc}/nginx.conf", []),
         Found(f"{etc}/conf.d/blog.conf", ["blog.example.com"]),
+        # Without a server, and perhaps needed by the other files.
+        Found(f"{etc}/conf.d/gzip.conf", []),
         Found(f"{etc}/conf.d/shop.conf", ["shop.example.com", "www.shop.example.com"]),
         Found(f"{etc}/conf.d/unnamed.conf", []),
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ('"a b.test" c.test', ["a b.test", "c.test"]),
+        ("'a;b.test'", ["a;b.test"]),
+        ("~^(www\\.)?(?<name>.+)$\n  other.test", ["~^(www\\.)?(?<name>.+)$", "other.test"]),
+    ],
+)
+def test_names(etc: Path, fake_run: Fixture, write: Fixture, written: str, names: list[str]) -> None:
+    write(etc / "conf.d/shop.conf", f"server {{ server_name {written}; }}\n")
+    assert Found(f"{etc}/conf.d/shop.conf", names) in served(etc, fake_run, listing(etc))
+
+
+def test_files_of_ours_are_not_found(etc: Path, fake_run: Fixture, write: Fixture) -> None:
+    """A hand that removed the first line of our entry has not made the tree beside it."""
+    path = write(etc / "deploy/current/sites/a/site.conf", SHOP)
+    listed = f"# configuration file {etc}/nginx.conf:\nx\n# configuration file {path}:\n{SHOP}"
+    assert served(etc, fake_run, listed) == [Found(f"{etc}/nginx.conf", [])]
+
+
+def test_what_an_included_file_includes_goes_on_being_read(etc: Path, fake_run: Fixture, write: Fixture) -> None:
+    write(etc / "conf.d/shop.conf", 'server { include conf.d/gzip.conf; include "conf.d/blog.conf"; }\n')
+    files = {"main.conf": f"include {etc}/conf.d/shop.conf;\n"}
+    assert [one.path for one in served(etc, fake_run, listing(etc), files)] == [
+        f"{etc}/nginx.conf",
+        f"{etc}/conf.d/unnamed.conf",
+    ]
+
+
+def test_what_loads_a_module_is_the_packages(etc: Path, fake_run: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nginx_entry, "_SHARED", f"{os.path.realpath(etc)}/conf.d/")
+    assert served(etc, fake_run, listing(etc)) == [Found(f"{etc}/nginx.conf", [])]
 
 
 def test_an_edited_file_of_the_package_counts(etc: Path, fake_run: Fixture) -> None:
@@ -102,7 +139,18 @@ def test_a_broken_configuration_is_looked_for_where_debian_has_it(
     ],
 )
 def test_notice(found: list[Found], notice: str | None) -> None:
-    assert adoption_notice("web1", found, "/home") == notice
+    assert adoption_notice("web1", found, Entry("# asgi.deploy\n", "/home")) == notice
+
+
+def test_the_notice_names_the_copy_that_is_made(tmp_path: Path, write: Fixture) -> None:
+    write(tmp_path / "deploy/nginx.conf.before", "# the first\n")
+    path = str(write(tmp_path / "nginx.conf", "# the second\n"))
+    entry = Entry("# asgi.deploy\n", str(tmp_path / "deploy"), path)
+    notice = adoption_notice("web1", [Found(path, ["a b.test"])], entry) or ""
+    assert f"is kept as {tmp_path}/deploy/nginx.conf.before.2." in notice
+    assert '("a b.test")' in notice
+    entry.put()
+    assert (tmp_path / "deploy/nginx.conf.before.2").read_text(encoding="utf-8") == "# the second\n"
 
 
 @pytest.mark.parametrize(
