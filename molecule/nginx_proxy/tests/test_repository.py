@@ -188,17 +188,29 @@ CASES: list[tuple[bytes, int | str]] = [
 ]
 
 
-def test_key_files(machine: Machine, refused: Outcome) -> None:
+@pytest.fixture(scope="module")
+def library(machines: list[Machine], refused: Outcome) -> None:
+    """The module's own code, on hosts that have gpg by now."""
+    for machine in machines:
+        machine.run("mkdir --parents %s", LIBRARY)
+        for name in ("atomic", "signing_key"):
+            text = (ROOT / "plugins/module_utils" / f"{name}.py").read_text(encoding="utf-8")
+            text = text.replace("from ansible_collections.asgi.deploy.plugins.module_utils.", "from ")
+            machine.write(f"{LIBRARY}/{name}.py", text)
+
+
+def test_key_files(machine: Machine, library: None) -> None:
     """Those of the world as this host's gpg reads them."""
-    machine.run("mkdir --parents %s", LIBRARY)
-    for name in ("atomic", "signing_key"):
-        text = (ROOT / "plugins/module_utils" / f"{name}.py").read_text(encoding="utf-8")
-        text = text.replace("from ansible_collections.asgi.deploy.plugins.module_utils.", "from ")
-        machine.write(f"{LIBRARY}/{name}.py", text)
     given = [(base64.b64encode(data).decode("ascii"), [ONE]) for data, _expected in CASES]
     read = machine.python("signing_keys.py", LIBRARY, json.dumps(given))
     # The second value: from the keyring, the same is read again.
     assert read == [[expected, True] if isinstance(expected, int) else expected for _data, expected in CASES]
+
+
+@pytest.mark.parametrize(("name", "problem"), [("text.asc", NO_KEY), ("absent.asc", "File not found")])
+def test_what_a_server_has_instead(machine: Machine, library: None, name: str, problem: str) -> None:
+    (read,) = machine.python("signing_keys.py", LIBRARY, json.dumps([(f"{URL}/keys/{name}", [ONE])]))
+    assert read == f"nginx_proxy_repository_key_url: {URL}/keys/{name}: {problem}"
 
 
 @pytest.fixture(scope="module")
