@@ -74,6 +74,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+deferred:
+  description: >-
+    Whether the unit's drop-in was left for a second run of this module, because nginx still runs by a configuration
+    that was made by hand.
+  type: bool
+  returned: success
 install:
   description: The packages to install now.
   type: list
@@ -97,6 +103,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.host_files import Files, of_systemd, stale_files, write_files
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import ENTRY, MARK
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_unit import (
     Unit,
     absent_packages,
@@ -153,21 +160,23 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     unit = Unit(module.run_command)
     files = params["files"]
     stale = stale_files(files)
+    later = waiting(stale) if not module.check_mode else []
     extra = [path for path in params["absent"] if os.path.lexists(path)]
     fetch, keyring = due_keyring(module, any(path.endswith(".sources") for path in stale))
     own = is_of_the_distribution(module.run_command)
     switch = key is not None and own is True
     result: t.Dict[str, t.Any] = {
-        "changed": bool(stale or extra or fetch or unit.needs_reload()),
+        "changed": bool(set(stale) - set(later) or extra or fetch or unit.needs_reload()),
+        "deferred": bool(later),
         "switch": switch,
         "install": absent_packages(module.run_command, params["packages"]) + (["nginx"] if switch else []),
         "diff": diff_of(
             {path: read_text(path) for path in [*files, *extra] if not path.endswith(".gpg")},
-            {path: wanted["text"] for path, wanted in files.items()},
+            {path: wanted["text"] if path not in later else read_text(path) for path, wanted in files.items()},
         ),
     }
     if not module.check_mode:
-        put(unit, stale, extra, (key["path"], keyring) if keyring else None)
+        put(unit, {path: wanted for path, wanted in stale.items() if path not in later}, extra, (key["path"], keyring) if keyring else None)
     # Another task asks the same; its trip to the host is saved so.
     result["probe"] = module.run_command(["/bin/sh", "-c", params["probe"]])[1]
     if unit.is_outdated():
@@ -177,6 +186,17 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     if key is None and own is False:
         module.warn("{0}: {1}".format(params["host"], NOT_OF_THE_DISTRIBUTION))
     return result
+
+
+def waiting(stale: Files) -> t.List[str]:
+    """Return the files of the unit that have to wait until a hand-made configuration is taken over.
+
+    The sandbox may be too narrow for it: were the takeover refused, its next start would fail.
+    """
+    live = read_text(ENTRY)
+    if live is None or MARK in live:
+        return []
+    return [path for path in stale if path.startswith(DROP_IN)]
 
 
 def put(
