@@ -176,7 +176,8 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         ),
     }
     if not module.check_mode:
-        put(unit, {path: wanted for path, wanted in stale.items() if path not in later}, extra, (key["path"], keyring) if keyring else None)
+        now = {path: wanted for path, wanted in stale.items() if path not in later}
+        put(unit, now, extra, (key["path"], keyring) if keyring else None)
     # Another task asks the same; its trip to the host is saved so.
     result["probe"] = module.run_command(["/bin/sh", "-c", params["probe"]])[1]
     if unit.is_outdated():
