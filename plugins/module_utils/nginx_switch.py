@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import typing as t
@@ -31,6 +32,8 @@ ERROR_LOG = "/var/log/nginx/error.log"
 #: The name of the lock, and what to call its holder.
 LOCK = ".nginx"
 LOCK_HOLDER = "Another change of nginx's configuration"
+
+_REASON = re.compile(r"\[(?:emerg|alert|crit)\] [0-9#]+: ")
 
 Confirm = t.Callable[[str], t.Optional[str]]
 
@@ -68,16 +71,42 @@ def prove(nginx: Nginx, stage: str, entry: str, files: Files, substitutes: t.Map
 
 def load_and_confirm(nginx: Nginx, generation: str) -> t.Optional[str]:
     """Make nginx load what is live, and wait until it answers as ``generation``. Returns what went wrong, or None."""
+    written = _size(ERROR_LOG)
     problem = nginx.load()
     if problem is not None:
         return "nginx did not take the configuration: " + problem
     if nginx.confirm(generation):
         return None
+    reasons = _errors_since(ERROR_LOG, written)
     return (
-        "nginx was reloaded, but the new generation does not answer: it goes on with the configuration it "
-        "had. The end of {0} says why; a port that another program holds is the usual reason.\n".format(ERROR_LOG)
-        + "\n".join((read_text(ERROR_LOG) or "").splitlines()[-5:])
+        "nginx was reloaded, but the new generation does not answer: it goes on with the configuration it had. "
+        + (
+            "{0} says:\n".format(ERROR_LOG) + "\n".join(reasons)
+            if reasons
+            else "{0} does not say why.".format(ERROR_LOG)
+        )
     )
+
+
+def _size(path: str) -> int:
+    return os.path.getsize(path) if os.path.exists(path) else 0
+
+
+def _errors_since(path: str, start: int) -> t.List[str]:
+    """Return the last of what keeps nginx from working that was written to a log after its byte ``start``.
+
+    What is older belongs to another failure, and what a request ran into is no reason.
+    """
+    try:
+        with open(path, "rb") as stream:
+            # A log that is shorter now was rotated.
+            stream.seek(start if _size(path) >= start else 0)
+            text = stream.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    lines = [line for line in text.splitlines() if _REASON.search(line)]
+    # nginx tries a port five times; the time and the process before the words differ.
+    return list({_REASON.split(line, 1)[-1]: line for line in lines}.values())[-5:]
 
 
 def go_back(generations: Generations, nginx: Nginx, tls: TlsFolders, name: str, confirm: Confirm) -> bool:

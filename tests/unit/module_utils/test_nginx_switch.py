@@ -155,6 +155,44 @@ def test_a_certificate_that_is_gone_since(host: Host) -> None:
     assert (link / "fullchain.pem").exists()
 
 
+OLD_LINES = "2026/01/01 10:00:00 [emerg] 7#7: bind() to 127.0.0.1:9000 failed (98: Address already in use)\n"
+NEW_LINES = (
+    '2026/01/02 10:00:00 [error] 8#8: *1 connect() failed (111: Connection refused), host: "a"\n'
+    '2026/01/02 10:00:00 [emerg] 7#7: cache "a" uses the "/b" cache path while previously it used "/a"\n'
+    '2026/01/02 10:00:01 [emerg] 7#7: cache "a" uses the "/b" cache path while previously it used "/a"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (OLD_LINES, OLD_LINES + NEW_LINES, NEW_LINES.splitlines()[2:]),
+        # Rotated since.
+        (OLD_LINES * 9, NEW_LINES, NEW_LINES.splitlines()[2:]),
+        (None, NEW_LINES, NEW_LINES.splitlines()[2:]),
+        (OLD_LINES, OLD_LINES, []),
+        (OLD_LINES, None, []),
+    ],
+)
+def test_only_what_was_logged_since_is_the_reason(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str | None, after: str | None, says: list[str]
+) -> None:
+    log = tmp_path / "error.log"
+    monkeypatch.setattr(nginx_switch, "ERROR_LOG", str(log))
+
+    def write(text: str | None) -> None:
+        log.unlink(missing_ok=True)
+        if text is not None:
+            log.write_text(text, encoding="utf-8")
+
+    write(before)
+    monkeypatch.setattr(host.nginx, "load", lambda: write(after))
+    first, *lines = (load_and_confirm(t.cast("t.Any", host.nginx), "ccc") or "").splitlines()
+    assert "the new generation does not answer" in first
+    assert lines == says
+    assert first.endswith(" says:" if says else " does not say why.")
+
+
 @pytest.mark.parametrize("done", [True, False], ids=["after", "before"])
 @pytest.mark.parametrize(
     ("owner", "step"),
