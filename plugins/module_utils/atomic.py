@@ -29,7 +29,8 @@ def locked(name: str, what: str, seconds: float = 30) -> t.Iterator[None]:
     """
     os.makedirs(LOCKS, mode=0o700, exist_ok=True)
     deadline = time.monotonic() + seconds
-    with open(os.path.join(LOCKS, name), "a+", encoding="utf-8") as stream:
+    path = os.path.join(LOCKS, name)
+    with open(path, "a+", encoding="utf-8") as stream:
         while True:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -40,9 +41,10 @@ def locked(name: str, what: str, seconds: float = 30) -> t.Iterator[None]:
                     holder = stream.read().strip() or "unknown"
                     raise ValueError("{0} is running on this host: process {1}".format(what, holder)) from None
             time.sleep(0.1)
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
+        with naming(path):
+            stream.truncate(0)
+            stream.write(str(os.getpid()))
+            stream.flush()
         try:
             yield
         finally:
@@ -56,11 +58,23 @@ def words_of(error: BaseException) -> str:
     return str(error)
 
 
+@contextlib.contextmanager
+def naming(path: str) -> t.Iterator[None]:
+    """Put ``path`` into an error of the system that names nothing: "No space left on device" does not say on which."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = path
+        raise
+
+
 def sync_folder(folder: str) -> None:
     """Make the names in ``folder`` durable: a rename alone may be lost with the power."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        with naming(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -73,7 +87,7 @@ def write_file(path: str, content: str, mode: int = 0o644, group: int = -1) -> N
     folder = os.path.dirname(path)
     descriptor, temporary = tempfile.mkstemp(dir=folder, prefix="." + os.path.basename(path) + ".")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+        with naming(path), os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
             # Before the first byte: a secret must not be readable for a moment either.
             os.fchown(stream.fileno(), -1, group)
             os.fchmod(stream.fileno(), mode)
@@ -81,11 +95,8 @@ def write_file(path: str, content: str, mode: int = 0o644, group: int = -1) -> N
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
-    except BaseException as error:
+    except BaseException:
         os.unlink(temporary)
-        if isinstance(error, OSError) and error.filename is None:
-            # "No space left on device" alone does not say on which.
-            error.filename = path
         raise
     sync_folder(folder)
 
@@ -95,7 +106,12 @@ def flip(link: str, target: str) -> None:
     temporary = link + ".new"
     if os.path.lexists(temporary):
         os.unlink(temporary)
-    os.symlink(target, temporary)
+    try:
+        os.symlink(target, temporary)
+    except OSError as error:
+        # It names the target, which has nothing to do with it.
+        error.filename, error.filename2 = link, None
+        raise
     os.replace(temporary, link)
     sync_folder(os.path.dirname(link))
 

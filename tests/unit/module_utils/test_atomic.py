@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 import typing as t
@@ -166,3 +167,26 @@ def test_a_private_file_of_a_tree(tmp_path: Path) -> None:
     assert (folder / "a.conf").stat().st_mode & 0o777 == 0o644
     assert (folder / "users/b").stat().st_mode & 0o777 == 0o640
     assert (folder / "users/b").stat().st_gid == os.getgid()
+
+
+@pytest.mark.parametrize("call", ["fsync", "symlink"])
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """The system's words alone do not say on which file system there is no space."""
+
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    link = tmp_path / "link"
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        atomic.flip(str(link), "generations/x")
+    named = link if call == "symlink" else tmp_path
+    assert atomic.words_of(caught.value) == f"{named}: No space left on device"
+
+
+def test_a_full_disk_is_named_by_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "LOCKS", str(tmp_path))
+    (tmp_path / ".nginx").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="Invalid argument") as caught, atomic.locked(".nginx", "A change"):
+        pass
+    assert atomic.words_of(caught.value).startswith(f"{tmp_path}/.nginx: ")
