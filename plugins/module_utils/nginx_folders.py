@@ -18,19 +18,42 @@ LOGS = "/var/log/nginx"
 USER, LOG_GROUP = "www-data", "adm"
 
 
-def absent_folders(folders: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[t.Mapping[str, t.Any]]:
-    return [item for item in folders if not os.path.isdir(item["path"])]
+def worker_user() -> pwd.struct_passwd:
+    """:raises ValueError: where nginx's workers have no user: a hardened or a minimal host may have removed it"""
+    try:
+        return pwd.getpwnam(USER)
+    except KeyError:
+        raise ValueError(
+            "this host has no user {0}, which nginx's workers run as; accepted: a host where the package base-passwd "
+            "has made it (update-passwd)".format(USER)
+        ) from None
+
+
+def due_folders(folders: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[t.Mapping[str, t.Any]]:
+    """Return those that are absent, or that nginx's workers cannot enter: a file in there has no effect then."""
+    return [item for item in folders if not os.path.isdir(item["path"]) or _is_locked(item["path"])]
 
 
 def make_folders(folders: t.Sequence[t.Mapping[str, t.Any]]) -> bool:
-    """Make those that are absent; one that is there keeps the owner it has. Returns whether any was made."""
-    absent = absent_folders(folders)
-    for item in absent:
-        os.makedirs(item["path"], mode=0o755, exist_ok=True)
-        user = pwd.getpwnam(item["owner"])
-        os.chown(item["path"], user.pw_uid, user.pw_gid)
+    """Make those that are absent, and open the others to nginx's workers. Returns whether there was anything to do.
+
+    One that is there keeps the owner it has.
+    """
+    due = due_folders(folders)
+    for item in due:
+        if not os.path.isdir(item["path"]):
+            os.makedirs(item["path"], mode=0o755, exist_ok=True)
+            user = pwd.getpwnam(item["owner"])
+            os.chown(item["path"], user.pw_uid, user.pw_gid)
         os.chmod(item["path"], int(item["mode"], 8))
-    return bool(absent)
+    return bool(due)
+
+
+def _is_locked(path: str) -> bool:
+    user, status = worker_user(), os.stat(path)
+    if status.st_uid == user.pw_uid:
+        return not status.st_mode & stat.S_IXUSR
+    return not status.st_mode & (stat.S_IXGRP if status.st_gid == user.pw_gid else stat.S_IXOTH)
 
 
 def heal_logs(folder: str = LOGS, change: bool = True) -> bool:
@@ -39,7 +62,7 @@ def heal_logs(folder: str = LOGS, change: bool = True) -> bool:
     A log file that the master made belongs to root and is for everybody's eyes until its first rotation; a folder
     that the workers cannot enter loses every line after it.
     """
-    user, group = pwd.getpwnam(USER).pw_uid, grp.getgrnam(LOG_GROUP).gr_gid
+    user, group = worker_user().pw_uid, grp.getgrnam(LOG_GROUP).gr_gid
     due = False
     if not os.path.isdir(folder):
         due = True

@@ -59,6 +59,26 @@ class Generations:
         self.folder = os.path.join(home, "generations")
         self._history = os.path.join(home, "history")
 
+    def refuse_foreign(self) -> None:
+        """Refuse to write over what somebody else has put where our own files go.
+
+        :raises Refusal: with the path, what is there, and what may be
+        """
+        target = target_of(self.current)
+        if target is not None:
+            target = os.path.dirname(os.path.normpath(os.path.join(self.home, target)))
+        for path, right, wanted in (
+            (self.home, os.path.isdir(self.home), "a folder"),
+            (self.folder, os.path.isdir(self.folder), "a folder"),
+            (self.current, target == self.folder, "the link to a generation that this collection makes"),
+            (self._history, os.path.isfile(self._history) and not os.path.islink(self._history), "a regular file"),
+        ):
+            if os.path.lexists(path) and not right:
+                raise Refusal(
+                    "{0} is {1}, and not this collection's; accepted: {2}, or nothing of that name. Move it away, and "
+                    "run again".format(path, _kind(path), wanted)
+                )
+
     def all(self) -> t.List[Generation]:
         """Return the generations on the host, the oldest first."""
         names = sorted(os.listdir(self.folder)) if os.path.isdir(self.folder) else []
@@ -183,6 +203,12 @@ class Generations:
         return int(match[1])
 
 
+def _kind(path: str) -> str:
+    if os.path.islink(path):
+        return "a link to " + os.readlink(path)
+    return "a folder" if os.path.isdir(path) else "a file"
+
+
 def id_of(name: str) -> str:
     """Return the id in the name of a generation's folder."""
     match = _NAME.fullmatch(name)
@@ -195,7 +221,10 @@ def write_generation(folder: str, files: t.Mapping[str, str], private: t.Mapping
 
 
 def group_id() -> int:
-    return grp.getgrnam(GROUP).gr_gid
+    try:
+        return grp.getgrnam(GROUP).gr_gid
+    except KeyError:
+        raise Refusal("this host has no group {0}, which nginx's workers run as".format(GROUP)) from None
 
 
 def private_below(folder: str) -> t.List[str]:

@@ -10,7 +10,12 @@ import typing as t
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, Run
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import Entry, adoption_notice, find_served
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_folders import absent_folders, heal_logs, make_folders
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_folders import (
+    due_folders,
+    heal_logs,
+    make_folders,
+    worker_user,
+)
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import Generations, Refusal, id_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_sandbox import sandbox_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_switch import (
@@ -38,6 +43,9 @@ def put_live(call: Call, generations: Generations) -> Result:
 
     :raises Refusal: with the reason; what was live before is live still
     """
+    # Before the first change: what is there of somebody else's is not written over.
+    generations.refuse_foreign()
+    worker_user()
     nginx = Nginx(call.run, call.params["status_port"], sandbox_of(call.params.get("drop_in")))
     transaction = NginxTransaction(call.params, nginx, generations, Entry(call.params["entry"], generations.home))
     result: Result = {"generation": transaction.generation, "reloaded": False, "diff": transaction.diff()}
@@ -59,7 +67,7 @@ def _check(call: Call, transaction: NginxTransaction, differs: bool) -> bool:
         transaction.test_live()
     return bool(
         transaction.tls.stale()
-        or absent_folders(call.params["folders"])
+        or due_folders(call.params["folders"])
         or heal_logs(change=False)
         or not transaction.nginx.starts_at_boot()
     )
@@ -119,6 +127,8 @@ def put_back(call: Call, generations: Generations) -> Result:
 
     :raises Refusal: with the reason; what was live before is live still
     """
+    generations.refuse_foreign()
+    worker_user()
     try:
         name = generations.find(call.params["back_to"])
     except Refusal as error:

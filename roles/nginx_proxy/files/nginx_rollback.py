@@ -58,6 +58,7 @@ def main():
         return 0
     try:
         with locked(LOCK, LOCK_HOLDER):
+            generations.refuse_foreign()
             generations.clean()
             roll_back(generations, arguments.generation, arguments.tls_dir)
     except (Refusal, ValueError, OSError) as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.asgi.deploy.plugins.module_utils import nginx_folders
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_folders import absent_folders, heal_logs, make_folders
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_folders import due_folders, heal_logs, make_folders
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
@@ -35,12 +35,46 @@ def test_make_folders(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir(mode=0o700)
     wanted = [{"path": str(path), "owner": ME, "mode": "0751"} for path in (kept, tmp_path / "a" / "new")]
-    assert absent_folders(wanted) == wanted[1:]
+    assert due_folders(wanted) == wanted[1:]
     assert make_folders(wanted)
     assert mode(tmp_path / "a" / "new") == 0o751
     assert mode(kept) == 0o700
-    assert absent_folders(wanted) == []
+    assert due_folders(wanted) == []
     assert not make_folders(wanted)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "user", "healed"),
+    [
+        (0o700, ME, 0o700),
+        (0o600, ME, 0o755),
+        (0o700, "nobody", 0o755),
+        (0o750, "nobody", 0o755),
+        # An administrator's own choice that locks nobody out.
+        (0o711, "nobody", 0o711),
+        (0o775, "nobody", 0o775),
+    ],
+)
+def test_a_folder_that_locks_the_workers_out_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, permissions: int, user: str, healed: int
+) -> None:
+    """The file that switches maintenance on would have no effect, and nothing would say so."""
+    monkeypatch.setattr(nginx_folders, "USER", user)
+    folder = tmp_path / "maintenance"
+    folder.mkdir()
+    folder.chmod(permissions)
+    wanted = [{"path": str(folder), "owner": ME, "mode": "0755"}]
+    due = permissions != healed
+    assert due_folders(wanted) == (wanted if due else [])
+    assert make_folders(wanted) is due
+    assert mode(folder) == healed
+    assert not make_folders(wanted)
+
+
+def test_a_host_without_the_workers_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nginx_folders, "USER", "no-such-user")
+    with pytest.raises(ValueError, match="this host has no user no-such-user, which nginx's workers run as; accepted"):
+        heal_logs(change=False)
 
 
 def log(folder: Path, name: str = "access.log", permissions: int = 0o440) -> Path:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,43 @@ def test_a_private_file_that_is_gone_has_no_mode(home: Path, written: Generation
 def test_a_tree_that_is_none_of_ours(home: Path) -> None:
     with pytest.raises(Refusal, match=r"has no http/status.conf"):
         host(home, A).status_port(A)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "words"),
+    [
+        ("", lambda path: path.write_text("x"), "is a file"),
+        ("generations", lambda path: path.write_text("x"), "is a file"),
+        ("current", lambda path: path.write_text("x"), "is a file"),
+        ("current", lambda path: path.mkdir(), "is a folder"),
+        ("current", lambda path: path.symlink_to("/srv/old"), "is a link to /srv/old"),
+        ("history", lambda path: path.mkdir(), "is a folder"),
+        ("history", lambda path: path.symlink_to("/var/log/history"), "is a link to /var/log/history"),
+    ],
+)
+def test_what_somebody_else_has_there_is_not_written_over(
+    tmp_path: Path, name: str, make: Callable[[Path], object], words: str
+) -> None:
+    home = tmp_path / "deploy"
+    if name:
+        home.mkdir()
+    make(home / name)
+    with pytest.raises(Refusal, match=f"^{home / name} {words}, and not this collection's; accepted: "):
+        Generations(str(home)).refuse_foreign()
+
+
+@pytest.mark.parametrize("target", [f"generations/{A}", f"generations/{A}/", "HOME/generations/gone"])
+def test_our_own_is_no_stranger(home: Path, target: str) -> None:
+    """Nor is a link that a hand has set, or one to a generation that is not there: these are put right."""
+    host(home, A)
+    (home / "current").unlink()
+    (home / "current").symlink_to(target.replace("HOME", str(home)))
+    Generations(str(home)).refuse_foreign()
+    Generations(str(home / "none")).refuse_foreign()
+
+
+def test_no_group_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(nginx_generations, "GROUP", "no-such-group")
+    with pytest.raises(Refusal, match="this host has no group no-such-group"):
+        nginx_generations.group_id()
