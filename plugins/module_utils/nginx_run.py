@@ -87,6 +87,8 @@ def _apply(call: Call, transaction: NginxTransaction, differs: bool, pending: bo
         pending = True
     else:
         transaction.test_live()
+        # What a run that was killed after its confirmation has left to do.
+        transaction.generations.prune(transaction.keep)
         if pending or pairs_made:
             transaction.load_or_refuse()
     stale = transaction.tls.stale()

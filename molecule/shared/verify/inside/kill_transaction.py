@@ -1,8 +1,9 @@
-"""Wait for a transaction of nginx's configuration, let it go on for a moment, and kill it: SIGKILL, as a power cut.
+"""Wait for a transaction of nginx's configuration, let it go on to a step, and kill it: SIGKILL, as a power cut.
 
-Prints whether it was still there to be killed. Without SECONDS it is left alone; prints how many seconds it took.
+Prints whether it was still there to be killed. The steps are seen on disk and not timed, so that a busy machine is no
+other than an idle one.
 
-kill_transaction.py [SECONDS]
+kill_transaction.py locked|staged|kept|switched|confirmed
 """
 
 import json
@@ -13,6 +14,7 @@ import time
 
 #: Who holds the lock has written its process id into it.
 LOCK = "/run/asgi-deploy/.nginx"
+HOME = "/etc/nginx/deploy"
 
 
 def holder() -> "int | None":
@@ -24,20 +26,30 @@ def holder() -> "int | None":
     return int(text) if text and os.path.exists(f"/proc/{text}") else None
 
 
+def history() -> str:
+    with open(f"{HOME}/history", encoding="ascii") as stream:
+        return stream.read()
+
+
+#: What changes with each step.
+SIGNS = {
+    "locked": holder,
+    "staged": lambda: sorted(os.listdir(HOME)),
+    "kept": lambda: sorted(os.listdir(f"{HOME}/generations")),
+    "switched": lambda: os.readlink(f"{HOME}/current"),
+    "confirmed": history,
+}
+
+sign = SIGNS[sys.argv[1]]
+before = sign()
 deadline = time.monotonic() + 120
+while holder() is None:
+    assert time.monotonic() < deadline, "no transaction within two minutes"
+    time.sleep(0.001)
 process = holder()
-while process is None and time.monotonic() < deadline:
-    time.sleep(0.005)
-    process = holder()
-assert process is not None, "no transaction within two minutes"
-began = time.monotonic()
-if len(sys.argv) == 1:
-    while holder() == process:
-        time.sleep(0.005)
-    print(json.dumps(time.monotonic() - began))
-else:
-    time.sleep(float(sys.argv[1]))
-    killed = holder() == process
-    if killed:
-        os.kill(process, signal.SIGKILL)
-    print(json.dumps(killed))
+while sign() == before and holder() == process:
+    time.sleep(0.001)
+killed = process is not None and holder() == process
+if killed:
+    os.kill(process, signal.SIGKILL)
+print(json.dumps(killed))
