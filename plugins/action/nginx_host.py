@@ -26,7 +26,16 @@ SOURCES = "/etc/apt/sources.list.d/asgi-deploy-nginx.sources"
 PREFERENCES = "/etc/apt/preferences.d/asgi-deploy-nginx.pref"
 
 #: What the program imports.
-_LIBRARY = ("atomic", "certificate", "nginx", "nginx_generations", "nginx_sandbox", "nginx_switch", "tls_folder")
+_LIBRARY = (
+    "atomic",
+    "certificate",
+    "nginx",
+    "nginx_caches",
+    "nginx_generations",
+    "nginx_sandbox",
+    "nginx_switch",
+    "tls_folder",
+)
 
 
 class ActionModule(ActionBase):

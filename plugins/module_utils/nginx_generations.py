@@ -9,6 +9,7 @@ standard library, and nothing of Ansible.
 
 from __future__ import annotations
 
+import glob
 import grp
 import os
 import re
@@ -27,6 +28,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.atomic import (
     write_file,
     write_tree,
 )
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_caches import caches_of, remove_caches
 
 HOME = "/etc/nginx/deploy"
 
@@ -187,7 +189,18 @@ class Generations:
         live = self.live()
         names = [one.name for one in self.all() if one.name != live]
         for name in names[: max(0, len(names) - (keep - 1))]:
-            shutil.rmtree(self.path(name))
+            self.remove(name)
+
+    def remove(self, name: str) -> None:
+        """Remove a generation, and the caches that no other one has."""
+        kept = [self._caches(one.name) for one in self.all() if one.name != name]
+        # First: a killed removal is done again as long as the generation is there.
+        remove_caches(self._caches(name).difference(*kept))
+        shutil.rmtree(self.path(name))
+
+    def _caches(self, name: str) -> t.Set[str]:
+        paths = glob.glob(os.path.join(glob.escape(self.path(name)), "sites", "*", "cache.conf"))
+        return caches_of({os.path.relpath(path, self.path(name)): read_text(path) or "" for path in paths})
 
     def named(self, name: str, root: str) -> t.Set[str]:
         """Return the TLS folders below ``root`` that a generation reads."""

@@ -18,6 +18,7 @@ import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, read_text, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, explain
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_caches import caches_of, remove_empty
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import (
     Generations,
     Refusal,
@@ -64,7 +65,9 @@ def prove(nginx: Nginx, stage: str, entry: str, files: Files, substitutes: t.Map
     for folder, substitute in substitutes.items():
         written = {name: text.replace(folder + "/", substitute + "/") for name, text in written.items()}
     write_generation(os.path.join(stage, "deploy", "current"), written, files.private)
+    absent = [path for path in caches_of(files.open) if not os.path.lexists(path)]
     message = nginx.test(os.path.join(stage, "nginx.conf"))
+    remove_empty(absent)
     if message:
         raise Refusal(explain(message, os.path.join(stage, "deploy/current"), files.open))
 

@@ -144,8 +144,8 @@ class NginxTransaction:
             raise Refusal(problem)
         self.entry.put_back()
         self.generations.point(before)
-        shutil.rmtree(self.generations.path(name))
         self.nginx.load()
+        self.generations.remove(name)
         raise Refusal(problem + "\nThe configuration before it is live again.")
 
     def kept_folders(self) -> t.Set[str]:
