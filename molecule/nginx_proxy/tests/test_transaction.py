@@ -121,6 +121,56 @@ class TestWarning:
         assert_same(machine, before)
 
 
+class TestOutsideTheSandbox:
+    """A test as root sees no read-only folder: the run would be green, and the next start would fail."""
+
+    EXTRA = changed(extra="access_log /data/x.log;")
+    DROP_IN = "/etc/systemd/system/nginx.service.d/local.conf"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def outcomes(cls, before: object, machines: list[Machine], play: Playbook) -> Iterator[list[Outcome]]:
+        for machine in machines:
+            machine.run("mkdir -p /data")
+        try:
+            yield [play(extra=cls.EXTRA, code=2), play("--check", extra=cls.EXTRA, code=2)]
+        finally:
+            for machine in machines:
+                machine.run("rm -rf /data")
+
+    def test_the_run_says_what_forbids_it(self, machine: Machine, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            message = outcome.hosts[machine.name].message
+            assert "[emerg]" in message
+            assert 'open() "/data/x.log" failed (30: Read-only file system)' in message
+            assert "[Service] and ReadWritePaths=/data" in message
+
+    def test_the_site_before_is_served(
+        self, machine: Machine, outcomes: list[Outcome], before: dict[str, dict[str, str]]
+    ) -> None:
+        assert machine.run("ls /data") == ""
+        assert_same(machine, before)
+
+    def test_a_drop_in_opens_the_folder(self, machines: list[Machine], outcomes: object, play: Playbook) -> None:
+        """As the message says; from nginx's next start on it is so, and the one that runs has no sandbox for logs."""
+        try:
+            for machine in machines:
+                machine.run("printf '[Service]\\nReadWritePaths=/data\\n' >%s", self.DROP_IN)
+            play("--check", extra=self.EXTRA, code=0)
+            for machine in machines:
+                machine.run("systemctl daemon-reload && systemctl restart nginx.service")
+            play(extra=self.EXTRA, code=0)
+            for machine in machines:
+                machine.run("systemctl restart nginx.service")
+                assert machine.ask(SITE).status == 200
+                machine.run("test -s /data/x.log")
+        finally:
+            play(extra=BASE, code=0)
+            for machine in machines:
+                machine.run("rm -f %s", self.DROP_IN)
+                machine.run("systemctl daemon-reload && systemctl restart nginx.service")
+
+
 class TestPortOfAnotherProgram:
     """`nginx -t` does not try the ports, and a reload that cannot have one still exits 0."""
 
