@@ -21,7 +21,12 @@ FORGED = {
     "X_Forwarded_For": "203.0.113.66",
 }
 SECURITY = {
-    "content-security-policy": "base-uri 'self'; form-action 'self'; frame-ancestors 'self'; object-src 'none'",
+    "content-security-policy": (
+        "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'; "
+        "img-src 'self' data:; object-src 'none'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "referrer-policy": "strict-origin-when-cross-origin",
     "strict-transport-security": "max-age=63072000",

@@ -16,8 +16,9 @@ from machine import TRUST
 __all__ = ["machine", "machines", "play"]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _trust() -> None:
-    # The tests' own authority, and each self-signed pair for itself.
+    # The tests' own authority, and each self-signed pair for itself. For each file again: the pairs are made anew
+    # after a test that took the hosts back to what they were before the role.
     for each in MACHINES.values():
         each.run("cat /etc/asgi-tests/authority.pem /etc/nginx/tls/*/current/fullchain.pem >%s", TRUST)
