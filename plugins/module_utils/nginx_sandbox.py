@@ -92,8 +92,9 @@ def reason_of(code: int, message: str) -> t.Optional[str]:
     forbidden = re.search(r'"([^"]+)" failed \(30: ', message)
     if forbidden:
         return (
-            "The sandbox of nginx.service forbids to write there: nginx would not start with it. To open a folder, "
-            "write {0}/local.conf with two lines, [Service] and ReadWritePaths={1}, or choose a path below /var/log "
-            "or /var/cache; see docs/nginx-generations.md".format(DROP_INS, os.path.dirname(forbidden[1]))
+            "The sandbox of nginx.service forbids to write there: nginx would not start with it. Choose a path below "
+            "/var/log or /var/cache, or open the folder: write {0}/local.conf with two lines, [Service] and "
+            "ReadWritePaths={1}, and run systemctl daemon-reload and systemctl restart nginx; see "
+            "docs/nginx-generations.md".format(DROP_INS, os.path.dirname(forbidden[1]))
         )
     return None
