@@ -69,6 +69,7 @@ class Nginx:
 
     def load(self) -> t.Optional[str]:
         """Start nginx, or make the running one load its configuration. Returns what went wrong, or None."""
+        began = int(time.time())
         active = self._run(["systemctl", "is-active", "--quiet", "nginx.service"])[0] == 0
         if not active:
             # A unit that failed too often refuses to start until it is reset.
@@ -76,7 +77,9 @@ class Nginx:
         code, _output, errors = self._run(["systemctl", "reload" if active else "start", "nginx.service"])
         if code == 0:
             return None
-        journal = self._run(["journalctl", "--unit=nginx.service", "--lines=10", "--no-pager", "--output=cat"])[1]
+        # Not what an earlier failure has left there.
+        words = ["--since=@{0}".format(began), "--lines=10", "--no-pager", "--output=cat"]
+        journal = self._run(["journalctl", "--unit=nginx.service", *words])[1]
         return (errors.strip() + "\n" + journal.strip()).strip()
 
     def served_generation(self) -> t.Optional[str]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 import typing as t
 from pathlib import Path
 
@@ -93,7 +95,12 @@ def test_load_starts_what_does_not(fake_run: Fixture) -> None:
 
 def test_load_that_fails(fake_run: Fixture) -> None:
     run = fake_run({"systemctl reload": (1, "", "Job failed.\n"), "journalctl": (0, "bind() failed\n", "")})
+    before = int(time.time())
     assert Nginx(run, 8099).load() == "Job failed.\nbind() failed"
+    # What is older belongs to another failure.
+    since = re.search("--since=@([0-9]+)", run.commands[-1])
+    assert since
+    assert before <= int(since[1]) <= time.time()
 
 
 @pytest.mark.parametrize(
