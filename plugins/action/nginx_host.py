@@ -11,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.host_library import FOLDER, library
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import PROBE, packages, repository_of
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import LIBRARY, PROBE, packages, repository_of
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
 
@@ -24,18 +24,6 @@ DROP_IN = "/etc/systemd/system/nginx.service.d/asgi-deploy.conf"
 KEYRING = "/etc/apt/keyrings/asgi-deploy-nginx.gpg"
 SOURCES = "/etc/apt/sources.list.d/asgi-deploy-nginx.sources"
 PREFERENCES = "/etc/apt/preferences.d/asgi-deploy-nginx.pref"
-
-#: What the program imports.
-_LIBRARY = (
-    "atomic",
-    "certificate",
-    "nginx",
-    "nginx_caches",
-    "nginx_generations",
-    "nginx_sandbox",
-    "nginx_switch",
-    "tls_folder",
-)
 
 
 class ActionModule(ActionBase):
@@ -80,5 +68,5 @@ def _files(proxy: dict[str, t.Any], render: t.Callable[..., str]) -> dict[str, d
         DROP_IN: {"text": render("host/nginx.service.j2", **proxy), "mode": "0644"},
         PROGRAM: {"text": program, "mode": "0644"},
         COMMAND: {"text": render("host/rollback.j2", program=PROGRAM, **proxy), "mode": "0755"},
-        **{path: {"text": text, "mode": "0644"} for path, text in library(_LIBRARY).items()},
+        **{path: {"text": text, "mode": "0644"} for path, text in library(LIBRARY).items()},
     }

@@ -27,6 +27,18 @@ PROBE = (
     "nginx -V 2>&1 || LC_ALL=C apt-cache policy nginx | grep Candidate"
 )
 
+#: What the program asgi-deploy-nginx-rollback imports.
+LIBRARY = (
+    "atomic",
+    "certificate",
+    "nginx",
+    "nginx_caches",
+    "nginx_generations",
+    "nginx_sandbox",
+    "nginx_switch",
+    "tls_folder",
+)
+
 #: The nginx project's repositories of its stable versions.
 _PROJECT = {"debian": "https://nginx.org/packages/debian", "ubuntu": "https://nginx.org/packages/ubuntu"}
 

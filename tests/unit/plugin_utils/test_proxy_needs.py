@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.host_library import FOLDER, library
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import folders, packages, repository_of
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import LIBRARY, folders, packages, repository_of
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES
@@ -21,8 +21,6 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROL
 Normalise = t.Callable[..., dict[str, t.Any]]
 
 SITE = {"name": "notes", "domains": ["notes.example.com"], "app": "notes"}
-#: What the program imports; the action plugin nginx_host has the same list, and imports Ansible.
-LIBRARY = ("atomic", "certificate", "nginx", "nginx_generations", "nginx_switch", "tls_folder")
 
 
 @pytest.mark.parametrize(
