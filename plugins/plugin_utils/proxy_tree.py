@@ -150,6 +150,7 @@ def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, ipv6: bool) ->
         "error_pages_path": ERROR_PAGES,
         "page_paths": sorted({ERROR_PAGES + page["file"] for site in proxy["sites"] for page in _pages(site)}),
         "api_docs_policy": API_DOCS_POLICY,
+        "uses_certificates": any(site["tls"]["client_ca"] for site in proxy["sites"]),
         "uses_limits": any(location["limits"] for location in locations),
         "uses_methods": any(location["methods"] for location in locations)
         or any(site["static"] for site in proxy["sites"]),
