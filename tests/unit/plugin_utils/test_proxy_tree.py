@@ -260,6 +260,21 @@ def test_headers_of_a_site(make_tree: t.Callable[..., Tree]) -> None:
             assert not names or {"X-Content-Type-Options", "X-Request-ID"} < names
 
 
+@pytest.mark.parametrize("port", ["80", "443"])
+def test_below_a_wildcard_only_names_are_names(make_tree: t.Callable[..., Tree], port: str) -> None:
+    # evil.example#.notes.example.com is a Host that nginx lets pass, and an application would link to.
+    servers = {name: block for block in make_tree("three").servers(port) for name in args_of(block, "server_name")[0]}
+    block = servers["*.notes.example.com"]
+    if port == "80":
+        block = next(directive["block"] for directive in block if directive["args"] == ["/"])
+    guard = next(directive for directive in block if directive["directive"] == "if" and "$host" in directive["args"])
+    assert guard["args"] == ["$host", "!~", "^[a-z0-9_.-]+$"]
+    assert args_of(guard["block"], "return") == [["444"]]
+    assert "own.example.com" in servers
+    plain = servers["own.example.com"]
+    assert not any("$host" in directive["args"] for directive in plain if directive["directive"] == "if")
+
+
 def test_variables_of_two_sites_are_never_one(normalised: Normalise, render: Render, tmp_path: Path) -> None:
     # Of two maps for one variable nginx takes the last, without a word.
     sites = [
