@@ -60,15 +60,13 @@ def _limit(item: t.Mapping[str, t.Any], path: str, place: Place) -> dict[str, t.
     rate, connections = item["rate"], item["connections"]
     if (rate is None) == (connections is None):
         raise Refused(path, [key for key in ("rate", "connections") if item[key] is not None], "one of the two")
-    key, key_name = _key(item, path, place)
+    counted, key_name = _key(item, path, place)
     exempt = networks(f"{path}.exempt", item["exempt"], "then nobody is counted")
     zone = "__".join([place.zone, _counted(item, path), key_name, *(["exempt"] if exempt else [])])
-    if exempt:
-        key = f"$limited__{zone}"
     return {
         "zone": zone,
-        "key": key,
-        "counted": _key(item, path, place)[0],
+        "key": f"$limited__{zone}" if exempt else counted,
+        "counted": counted,
         "exempt": exempt,
         "rate": rate,
         "dry_run": item["dry_run"],

@@ -74,7 +74,6 @@ def normalise_host(values: Values) -> dict[str, t.Any]:
         "generation": _generation(values["nginx_proxy_generation"]),
         "includes": _includes(values["nginx_proxy_includes"]),
         "client_address": _client_address(values["nginx_proxy_client_address"]),
-        "proxy_protocol": values["nginx_proxy_client_address"]["proxy_protocol"],
         "client_timeouts": {
             key: duration(f"nginx_proxy_client_timeouts.{key}", value)
             for key, value in values["nginx_proxy_client_timeouts"].items()

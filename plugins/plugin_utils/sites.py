@@ -66,18 +66,7 @@ def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings) -> dict
     policy = tls_policy(profile, *lists)
     if host["http3"] and "TLSv1.3" not in policy["protocols"]:
         raise Refused("nginx_proxy_http3", True, "this with TLSv1.3 in nginx_proxy_tls_protocols, HTTP/3 needs it")
-    return {
-        **host,
-        "sites": sites,
-        "tls_policy": policy,
-        "folders": _folders(host, any(site["cache"] for site in sites)),
-    }
-
-
-def _folders(host: t.Mapping[str, t.Any], cache: bool) -> list[dict[str, str]]:
-    """Return the folders that nginx and its operators expect."""
-    paths = [host["acme_webroot"], host["maintenance_dir"], *([host["cache_dir"]] if cache else [])]
-    return [{"path": path, "owner": "root", "mode": "0755"} for path in paths]
+    return {**host, "sites": sites, "tls_policy": policy}
 
 
 def _site(
@@ -95,7 +84,7 @@ def _site(
     place = Place(f"{path}.limits", slug, tls["client_ca"] is not None, trusted)
     # Also where every location has limits of its own: a mistake is one wherever it stands.
     limits(site["limits"] or [], place)
-    body_size(site["body_size"], f"{path}.body_size")
+    largest = body_size(site["body_size"], f"{path}.body_size")
     if site["allow"] == []:
         # A list that came out empty must not open what it was to close.
         raise Refused(f"{path}.allow", [], "at least one network, or no allow at all")
@@ -129,7 +118,7 @@ def _site(
         "tls": tls,
         "headers": headers,
         "docs": [f"^{literally(item)}{_BELOW}" for item in _api_docs(site["api_docs"], f"{path}.api_docs")],
-        "body_size": body_size(site["body_size"], f"{path}.body_size"),
+        "body_size": largest,
         "locations": proxied,
         "static": static,
         "zones": _zones(proxied),
