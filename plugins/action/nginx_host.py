@@ -11,7 +11,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.host_library import FOLDER, library
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import LIBRARY, PROBE, packages, repository_of
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import PROBE
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import LIBRARY, packages, repository_of
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
 

@@ -12,10 +12,10 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import HIDDEN
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import MASKED, PROBE, folders
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import PROBE, host_facts, nginx_version
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import MASKED, folders
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import (
     build_tree,
-    nginx_version,
     served_certificates,
     tls_pairs,
 )
@@ -68,7 +68,7 @@ class ActionModule(ActionBase):
         """Return the module's arguments for the inventory's configuration."""
         nginx = nginx_version(probe)
         render = renderer(str(ROLES / ROLE), ROLE)
-        tree = build_tree(render, proxy, nginx, ipv6="ipv6" in probe.split())
+        tree = build_tree(render, proxy, nginx, host_facts(probe))
         return {
             "files": tree.files,
             "private": tree.private,

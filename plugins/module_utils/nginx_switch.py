@@ -81,13 +81,8 @@ def load_and_confirm(nginx: Nginx, generation: str) -> t.Optional[str]:
     if nginx.confirm(generation):
         return None
     reasons = _errors_since(ERROR_LOG, written)
-    return (
-        "nginx was reloaded, but the new generation does not answer: it goes on with the configuration it had. "
-        + (
-            "{0} says:\n".format(ERROR_LOG) + "\n".join(reasons)
-            if reasons
-            else "{0} does not say why.".format(ERROR_LOG)
-        )
+    return "nginx was reloaded, but the new generation does not answer: it goes on with the configuration it had. " + (
+        "{0} says:\n".format(ERROR_LOG) + "\n".join(reasons) if reasons else "{0} does not say why.".format(ERROR_LOG)
     )
 
 

@@ -39,7 +39,7 @@ _HEADER = "X-Forwarded-For"
 _OF_CLIENTS = ("accept", "accept-encoding", "accept-language", "authorization", "cookie", "host", "origin", "referer",
                "user-agent")  # fmt: skip
 #: Ports that the sites themselves listen on.
-_SITE_PORTS = (80, 443)
+SITE_PORTS = (80, 443)
 _INCLUDE = re.compile(r"/[A-Za-z0-9._@+/*?-]+")
 _GENERATION = re.compile(r"[A-Za-z0-9+-]{1,64}")
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?")
@@ -56,13 +56,14 @@ def normalise_host(values: Values) -> dict[str, t.Any]:
         absolute_path(name, values[name])
     connections = integer("nginx_proxy_worker_connections", values["nginx_proxy_worker_connections"], 64, 1_000_000)
     port = integer("nginx_proxy_status_port", values["nginx_proxy_status_port"], 1, 65535)
-    if port in _SITE_PORTS:
+    if port in SITE_PORTS:
         raise Refused("nginx_proxy_status_port", port, "a port that no site listens on (not 80, not 443)")
     return {
         "tls_dir": values["nginx_proxy_tls_dir"],
         "acme_webroot": values["nginx_proxy_acme_webroot"],
         "cache_dir": CACHE_DIR,
         "maintenance_dir": MAINTENANCE_DIR,
+        "worker_processes": _worker_processes(values["nginx_proxy_worker_processes"]),
         "worker_connections": connections,
         # A proxied request holds two connections, each a file; the rest is for logs, caches and libraries.
         "worker_files": connections * 2 + 512,
@@ -86,6 +87,11 @@ def normalise_host(values: Values) -> dict[str, t.Any]:
         "sandbox": values["nginx_proxy_sandbox"],
         "repository": _repository(values),
     }
+
+
+def _worker_processes(value: int | None) -> int | None:
+    # More than this nginx refuses.
+    return None if value is None else integer("nginx_proxy_worker_processes", value, 1, 1024)
 
 
 def _shutdown_timeout(value: t.Any) -> str | None:

@@ -18,15 +18,6 @@ MASKED = (
 )
 
 
-#: One trip for all that the templates depend on. Before the package is there (check mode on a new
-#: host), the version that would be installed answers.
-PROBE = (
-    "export PATH=$PATH:/usr/sbin; test -e /proc/net/if_inet6 && echo ipv6; "
-    "test /etc/systemd/system/nginx.service -ef /dev/null && echo masked; "
-    "ls /etc/nginx/modules-enabled 2>/dev/null; "
-    "nginx -V 2>&1 || LC_ALL=C apt-cache policy nginx | grep Candidate"
-)
-
 #: What the program asgi-deploy-nginx-rollback imports.
 LIBRARY = (
     "atomic",

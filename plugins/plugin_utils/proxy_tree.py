@@ -6,17 +6,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import API_DOCS_POLICY
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import HostFacts, NginxVersion
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_host import LOG_DIR
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.tls_policy import POST_QUANTUM
 from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import ERROR_PAGES
-
-#: Ubuntu 22.04's. Older ones lack directives that the templates use.
-OLDEST = (1, 18, 0)
 
 #: The TLS folder of the default server, where nginx cannot turn unknown names away without a certificate.
 DEFAULT_PAIR = "_default"
@@ -62,58 +59,14 @@ class Tree(t.NamedTuple):
     generation: str
 
 
-class NginxVersion(t.NamedTuple):
-    """What the templates have to know of the nginx that will read them."""
-
-    version: tuple[int, ...]
-    openssl: str
-    http3: bool = False
-    brotli: bool = False
-
-    @property
-    def http2_directive(self) -> bool:
-        """Since 1.25.1 `http2 on;` is a directive, and the parameter of `listen` warns."""
-        return self.version >= (1, 25, 1)
-
-    @property
-    def http2_parameter(self) -> str:
-        return "" if self.http2_directive else " http2"
-
-    @property
-    def rejects_handshakes(self) -> bool:
-        """Since 1.19.4 a server may turn a name away before it shows a certificate."""
-        return self.version >= (1, 19, 4)
-
-    @property
-    def post_quantum(self) -> bool:
-        """OpenSSL 3.5 brought ML-KEM; an older one stops nginx when it is asked for it."""
-        return tuple(map(int, re.findall(r"\d+", self.openssl)[:2])) >= (3, 5)
-
-
-def nginx_version(text: str) -> NginxVersion:
-    """Read what ``nginx -V`` printed, or a package's version such as ``1.22.1-9+deb12u2``.
-
-    :param text: with the names of the enabled modules in it, where they are known
-
-    :raises Refused: where there is no version in it, or one that is too old
-    """
-    match = re.search(r"nginx/(\d+(?:\.\d+)+)", text) or re.search(r"(\d+(?:\.\d+)+)", text)
-    if match is None:
-        raise Refused("nginx", text.strip(), "an nginx that tells its version")
-    version = tuple(map(int, match[1].split(".")))
-    if version < OLDEST:
-        raise Refused("nginx", match[1], f"nginx {'.'.join(map(str, OLDEST))} or later")
-    openssl = re.search(r"running with OpenSSL (\S+?)[\s,)]", text) or re.search(r"built with OpenSSL (\S+)", text)
-    http3 = "--with-http_v3_module" in text and version >= (1, 25, 1)
-    return NginxVersion(version, openssl[1] if openssl else "unknown", http3, "mod-http-brotli" in text)
-
-
-def build_tree(render: t.Callable[..., str], proxy: t.Mapping[str, t.Any], nginx: NginxVersion, ipv6: bool) -> Tree:
+def build_tree(
+    render: t.Callable[..., str], proxy: t.Mapping[str, t.Any], nginx: NginxVersion, host: HostFacts
+) -> Tree:
     """Return the generation of a normalised structure.
 
     Its id is made from all other texts, so that the same configuration has the same id.
     """
-    structure = _structure(proxy, nginx, ipv6)
+    structure = _structure(proxy, nginx, host)
     files = {f"http/{name}.conf": render(f"http/{name}.conf.j2", **structure) for name in structure["http_files"][:-1]}
     files |= {f"{name}.conf": render(f"{name}.conf.j2", **structure) for name in ("main", *_SHARED_FILES)}
     private: dict[str, str] = {}
@@ -132,13 +85,14 @@ def build_tree(render: t.Callable[..., str], proxy: t.Mapping[str, t.Any], nginx
     return Tree(files, private, generation)
 
 
-def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, ipv6: bool) -> dict[str, t.Any]:
+def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, host: HostFacts) -> dict[str, t.Any]:
     """Return what the templates see: the normalised structure, and what the host's nginx makes of it."""
     locations = [location for site in proxy["sites"] for location in site["locations"]]
     return {
         **proxy,
         "nginx": nginx,
-        "ipv6": ipv6 if proxy["ipv6"] is None else proxy["ipv6"],
+        "ipv6": host.ipv6 if proxy["ipv6"] is None else proxy["ipv6"],
+        "worker_processes": proxy["worker_processes"] or _worker_processes(proxy, host),
         "http3": proxy["http3"] and nginx.http3 and "TLSv1.3" in proxy["tls_policy"]["protocols"],
         "brotli": proxy["brotli"] and nginx.brotli,
         "curves": _curves(proxy["tls_policy"]["curves"], nginx),
@@ -155,6 +109,16 @@ def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, ipv6: bool) ->
         "uses_methods": any(location["methods"] for location in locations)
         or any(site["static"] for site in proxy["sites"]),
     }
+
+
+def _worker_processes(proxy: t.Mapping[str, t.Any], host: HostFacts) -> int | str:
+    """Return one worker a CPU, or one for two CPUs where an application shares them.
+
+    The application needs many times what nginx does. With as many workers of nginx as CPUs each of them sleeps and
+    is woken for nearly every request; half as many find several to do (docs/benchmarks.md).
+    """
+    served_here = any(site["served_here"] for site in proxy["sites"])
+    return (host.cpus + 1) // 2 if served_here and host.cpus else "auto"
 
 
 def _http_files(proxy: t.Mapping[str, t.Any], nginx: NginxVersion) -> list[str]:

@@ -16,12 +16,17 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.locations import Site,
 from ansible_collections.asgi.deploy.plugins.plugin_utils.nginx_text import raw_directives
 from ansible_collections.asgi.deploy.plugins.plugin_utils.pages import blocked_paths, error_pages, maintenance
 from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import absolute_path, app_socket
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_host import normalise_host
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_host import SITE_PORTS, normalise_host
 from ansible_collections.asgi.deploy.plugins.plugin_utils.redirects import redirects
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application
 from ansible_collections.asgi.deploy.plugins.plugin_utils.tls_policy import tls_policy
-from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import Server, normalise_upstream, render_upstream
+from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import (
+    Server,
+    Upstream,
+    normalise_upstream,
+    render_upstream,
+)
 from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import literally, url_path
 from ansible_collections.asgi.deploy.plugins.plugin_utils.values import (
     duration,
@@ -58,6 +63,7 @@ def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings) -> dict
     :raises Refused: naming ``nginx_proxy_…`` with its place
     """
     host = normalise_host(values)
+    around = around._replace(own_ports=(*SITE_PORTS, host["status_port"]))
     given = values["nginx_proxy_sites"]
     sites = [_site(site, f"nginx_proxy_sites[{index}]", host, around) for index, site in enumerate(given)]
     _check_together(sites)
@@ -79,7 +85,7 @@ def _site(
     tls = _tls(site["tls"], f"{path}.tls", f"{host['tls_dir']}/{name}/current")
     hsts = strict_transport_security(site["tls"], f"{path}.tls")
     headers = security_headers(site["headers"] or {}, hsts, f"{path}.headers")
-    upstreams: dict[str, str] = {}
+    upstreams: dict[str, Upstream] = {}
     trusted = [header["name"] for header in host["client_address"]["headers"]]
     place = Place(f"{path}.limits", slug, tls["client_ca"] is not None, trusted)
     # Also where every location has limits of its own: a mistake is one wherever it stands.
@@ -97,9 +103,7 @@ def _site(
         hsts=hsts,
         trusted_headers=trusted,
         application=around.application,
-        upstream=lambda rules, where, block: _upstream(
-            rules, where, block, upstreams, around._replace(own_ports=(80, 443, host["status_port"]))
-        ),
+        upstream=lambda rules, where, block: _upstream(rules, where, block, upstreams, around),
     )
     # Checked for its own sake: every location may have another one, and then it is nobody's.
     _upstream(site, path, f"site__{slug}", {}, around)
@@ -114,7 +118,8 @@ def _site(
         "wildcard": next((domain[2:] for domain in domains if domain.startswith("*")), None),
         "redirected_names": names,
         "redirected_paths": paths,
-        "upstreams": list(upstreams.values()),
+        "upstreams": [render_upstream(block) for block in upstreams.values()],
+        "served_here": any(_is_here(server) for block in upstreams.values() for server in block["servers"]),
         "tls": tls,
         "headers": headers,
         "docs": [f"^{literally(item)}{_BELOW}" for item in _api_docs(site["api_docs"], f"{path}.api_docs")],
@@ -153,7 +158,7 @@ def _domains(domains: list[str], path: str) -> list[str]:
 
 
 def _upstream(
-    rules: t.Mapping[str, t.Any], path: str, name: str, blocks: dict[str, str], around: Surroundings
+    rules: t.Mapping[str, t.Any], path: str, name: str, blocks: dict[str, Upstream], around: Surroundings
 ) -> str | None:
     """Note the upstream block that ``app`` and ``upstream`` ask for, and return its name; None for neither."""
     app, upstream = rules["app"], rules["upstream"]
@@ -165,16 +170,18 @@ def _upstream(
         if "name" in upstream:
             raise Refused(f"{path}.upstream.name", upstream["name"], "no name here: the site's own is used")
         servers = _servers_of_group(upstream, f"{path}.upstream", around)
-        complete = normalise_upstream({**servers, "name": name}, f"{path}.upstream")
-        _refuse_itself(complete["servers"], f"{path}.upstream.servers", around.own_ports)
-        text = render_upstream(complete)
+        block = normalise_upstream({**servers, "name": name}, f"{path}.upstream")
+        _refuse_itself(block["servers"], f"{path}.upstream.servers", around.own_ports)
     else:
         _check_app(app, f"{path}.app", around)
-        text = render_upstream(
-            normalise_upstream({"name": name, "servers": [f"unix:{app_socket(app)}"]}, f"{path}.app")
-        )
-    blocks[name] = text
+        block = normalise_upstream({"name": name, "servers": [f"unix:{app_socket(app)}"]}, f"{path}.app")
+    blocks[name] = block
     return name
+
+
+def _is_here(server: Server) -> bool:
+    """Return whether a server is on the host of nginx itself, whose CPUs it then shares."""
+    return same_server(server["address"]).startswith(("unix:", "127.", "[::1]:", "localhost:"))
 
 
 def _refuse_itself(servers: t.Sequence[Server], path: str, ports: t.Sequence[int]) -> None:

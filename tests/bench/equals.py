@@ -62,7 +62,7 @@ def haproxy_responses(headers: Mapping[str, str]) -> str:
     for name, value in headers.items():
         # The application's own header wins, but for the server's name.
         unless = "" if name == "server" else f" unless {{ res.hdr({name}) -m found }}"
-        lines.append(f'    http-response set-header {name} {quoted(value)}{unless}\n')
+        lines.append(f"    http-response set-header {name} {quoted(value)}{unless}\n")
     return "".join(lines)
 
 
@@ -76,8 +76,7 @@ def check_requests(ours: Mapping[str, str], theirs: Mapping[str, str]) -> None:
     """The values may differ (each has its own port and makes its own ids); forged ones must not have survived."""
     if set(ours) != set(theirs):
         raise BenchError(
-            "the role's nginx and HAProxy pass on different headers: "
-            + ", ".join(sorted(set(ours) ^ set(theirs)))
+            "the role's nginx and HAProxy pass on different headers: " + ", ".join(sorted(set(ours) ^ set(theirs)))
         )
     survived = sorted(
         f"{name} through {proxy}"

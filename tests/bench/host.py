@@ -50,9 +50,7 @@ class Host:
         self.name = f"asgi-bench-{purpose}{os.environ.get('ASGI_RUN', '')}"
         client = docker.from_env()
         ensure_network(client, self.name, LABELS)
-        self.container: Container = start(
-            client, self.name, f"asgi-deploy:{suite}", self.name, LABELS, hosts=[DOMAIN]
-        )
+        self.container: Container = start(client, self.name, f"asgi-deploy:{suite}", self.name, LABELS, hosts=[DOMAIN])
         wait_until_booted(self.container)
 
     def run(self, *argv: str, standard_input: str | None = None) -> str:

@@ -51,10 +51,14 @@ class Variant:
 OURS = Variant("role nginx_proxy", "nginx.service", f"https://{DOMAIN}")
 PLAIN = Variant("plain proxy_pass", "bench-plain.service", f"https://{DOMAIN}:8443")
 HAPROXY = Variant("HAProxy", "bench-haproxy.service", f"https://{DOMAIN}:9443")
+#: The same two with as many workers and threads as there are CPUs. The role takes half as many where the application
+#: is on the same host, and HAProxy above gets what the role takes.
+OURS_ALL = Variant("role nginx_proxy, a worker a CPU", "bench-workers.service", f"https://{DOMAIN}:10443")
+HAPROXY_ALL = Variant("HAProxy, a thread a CPU (its default)", "bench-haproxy-all.service", f"https://{DOMAIN}:9444")
 DIRECT = Variant(
     "gunicorn, no proxy, no TLS", "-", f"http://{DOMAIN}", ("--base-uri=unix:/opt/notes/current.sock",), ("HTTP/1.1",)
 )
-VARIANTS = {variant.name: variant for variant in (OURS, PLAIN, HAPROXY, DIRECT)}
+VARIANTS = {variant.name: variant for variant in (OURS, PLAIN, HAPROXY, OURS_ALL, HAPROXY_ALL, DIRECT)}
 
 #: What the role's nginx tells the application of a request.
 SNIPPET = "/etc/nginx/deploy/current/snippets/proxy_headers.conf"
@@ -77,16 +81,25 @@ def prepare(suite: str) -> Host:
     cfg = (HERE / "proxies/haproxy.cfg").read_text()
     told = haproxy_requests(request_headers(host.run("cat", SNIPPET)), passed_on(host, OURS))
     cfg = cfg.replace("    @request_headers@\n", told)
-    host.write("/etc/bench/haproxy.cfg", cfg.replace("    @response_headers@\n", haproxy_responses(answered)))
+    cfg = cfg.replace("    @response_headers@\n", haproxy_responses(answered))
+    workers = host.shell("grep -Po '^worker_processes \\K[0-9]+' /etc/nginx/deploy/current/main.conf").strip()
+    host.write("/etc/bench/haproxy.cfg", cfg.replace("global\n", f"global\n    nbthread {workers}\n"))
+    host.write("/etc/bench/haproxy-all.cfg", cfg.replace(":9443", ":9444"))
     host.write("/etc/bench/plain.conf", (HERE / "proxies/plain.conf").read_text())
-    host.write("/etc/bench/load.py", (HERE / "inside/load.py").read_text())
+    for program in ("load.py", "workers.sh"):
+        host.write(f"/etc/bench/{program}", (HERE / "inside" / program).read_text())
     host.shell(
-        "haproxy -c -q -f /etc/bench/haproxy.cfg; nginx -t -q -c /etc/bench/plain.conf\n"
+        "sh /etc/bench/workers.sh\n"
+        "for each in haproxy haproxy-all; do haproxy -c -q -f /etc/bench/$each.cfg; done\n"
+        "for each in plain.conf workers/nginx.conf; do nginx -t -q -c /etc/bench/$each; done\n"
         "run='systemd-run --quiet --property=LimitNOFILE=16384'\n"
-        "$run --unit=bench-haproxy --property=StandardOutput=append:/var/log/bench/haproxy.log"
-        " haproxy -db -f /etc/bench/haproxy.cfg\n"
+        "for each in haproxy haproxy-all; do\n"
+        "    $run --unit=bench-$each --property=StandardOutput=append:/var/log/bench/$each.log"
+        " haproxy -db -f /etc/bench/$each.cfg\n"
+        "done\n"
         "$run --unit=bench-plain nginx -c /etc/bench/plain.conf -g 'daemon off;'\n"
-        f"for port in 8443 9443; do curl -sSk -o /dev/null --retry 20 --retry-connrefused --retry-delay 1"
+        "$run --unit=bench-workers nginx -c /etc/bench/workers/nginx.conf -g 'daemon off;'\n"
+        f"for port in 8443 9443 9444 10443; do curl -sSk -o /dev/null --retry 20 --retry-connrefused --retry-delay 1"
         f" https://{DOMAIN}:$port{PATH}; done"
     )
     return host
@@ -101,9 +114,15 @@ def passed_on(host: Host, variant: Variant) -> dict[str, str]:
 
 def check_equal(host: Host) -> None:
     """Refuse to compare proxies that do not do the same work."""
-    heads = [response_headers(host.shell(f"curl -sSkD - -o /dev/null {each.url}{PATH}")) for each in (OURS, HAPROXY)]
-    check_responses(*heads)
-    check_requests(passed_on(host, OURS), passed_on(host, HAPROXY))
+    answered, told = None, None
+    for each in (OURS, OURS_ALL, HAPROXY, HAPROXY_ALL):
+        head, passed = (
+            response_headers(host.shell(f"curl -sSkD - -o /dev/null {each.url}{PATH}")),
+            passed_on(host, each),
+        )
+        answered, told = answered or head, told or passed
+        check_responses(answered, head)
+        check_requests(told, passed)
 
 
 def one(host: Host, variant: Variant, protocol: str, requests: int) -> dict[str, Any]:
@@ -116,9 +135,15 @@ def one(host: Host, variant: Variant, protocol: str, requests: int) -> dict[str,
 
 def log_lines(host: Host) -> dict[str, int]:
     # nginx's lines come with a delay of up to a second.
-    logs = "nginx/access.log", "bench/plain.log", "bench/haproxy.log"
-    counted = host.shell("sleep 1.5; cd /var/log; " + "; ".join(f"wc -l <{log}" for log in logs))
-    return dict(zip([OURS.name, PLAIN.name, HAPROXY.name], map(int, counted.split()), strict=True))
+    logs = {
+        OURS: "nginx/access.log",
+        PLAIN: "bench/plain.log",
+        HAPROXY: "bench/haproxy.log",
+        OURS_ALL: "bench/workers.log",
+        HAPROXY_ALL: "bench/haproxy-all.log",
+    }
+    counted = host.shell("sleep 1.5; cd /var/log; " + "; ".join(f"wc -l <{log}" for log in logs.values()))
+    return dict(zip([variant.name for variant in logs], map(int, counted.split()), strict=True))
 
 
 def check_logged(before: dict[str, int], after: dict[str, int], expected: int) -> None:
@@ -156,8 +181,17 @@ def measure(suite: str, rounds: int) -> Report:
         f"{spread(ratios(column(found, OURS, http, 'rate'), column(found, DIRECT, 'HTTP/1.1', 'rate')))}"
         for http in LOADS
     ]
+    notes += [
+        f"{http}: CPU per request with a worker a CPU / with the role's number: "
+        f"{spread(ratios(column(found, OURS_ALL, http, 'cpu_us'), column(found, OURS, http, 'cpu_us')))}"
+        for http in LOADS
+    ]
     return Report(
-        "Throughput through TLS", setting | {"cipher": ciphers.pop()}, table(found, pairs), targets(found), found,
+        "Throughput through TLS",
+        setting | {"cipher": ciphers.pop()},
+        table(found, pairs),
+        targets(found),
+        found,
         notes=notes,
     )
 
@@ -180,12 +214,21 @@ def targets(found: Sequence[dict[str, Any]]) -> list[Target]:
     for http in LOADS:
         ours, plain = (column(found, variant, http, "rate") for variant in (OURS, PLAIN))
         wanted.append(
-            Target(f"{http}, requests/s of the role's nginx / of the plain proxy", spread(ratios(ours, plain)),
-                   "at least", FASTER)
+            Target(
+                f"{http}, requests/s of the role's nginx / of the plain proxy",
+                spread(ratios(ours, plain)),
+                "at least",
+                FASTER,
+            )
         )
-        ours, theirs = (column(found, variant, http, "cpu_us") for variant in (OURS, HAPROXY))
-        wanted.append(
-            Target(f"{http}, CPU per request of the role's nginx / of HAProxy", spread(ratios(ours, theirs)),
-                   "at most", CHEAPER)
-        )
+        for other in (HAPROXY, HAPROXY_ALL):
+            ours, theirs = (column(found, variant, http, "cpu_us") for variant in (OURS, other))
+            wanted.append(
+                Target(
+                    f"{http}, CPU per request of the role's nginx / of {other.name}",
+                    spread(ratios(ours, theirs)),
+                    "at most",
+                    CHEAPER,
+                )
+            )
     return wanted

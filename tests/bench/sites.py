@@ -73,8 +73,10 @@ def measure(suite: str, rounds: int) -> Report:
         table=Table(["role nginx_proxy", "whole run, s", "controller CPU, s", "nginx_tree, s", "its share"], rows),
         targets=[
             Target(
-                f"seconds of a run with {MANY} sites / with one", spread(ratios(seconds["many"], seconds["one"])),
-                "at most", LIMIT,
+                f"seconds of a run with {MANY} sites / with one",
+                spread(ratios(seconds["many"], seconds["one"])),
+                "at most",
+                LIMIT,
             )
         ],
         rounds=[

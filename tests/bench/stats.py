@@ -35,9 +35,7 @@ def rotated(items: Sequence[str], by: int) -> list[str]:
     return [*items[by:], *items[:by]]
 
 
-def within(
-    rounds: int, seconds: float, least: int = 5, clock: Callable[[], float] = time.monotonic
-) -> Iterator[int]:
+def within(rounds: int, seconds: float, least: int = 5, clock: Callable[[], float] = time.monotonic) -> Iterator[int]:
     """Count the rounds; on a slow machine stop when the time is over, but not before there are enough for a median."""
     began = clock()
     for number in range(rounds):

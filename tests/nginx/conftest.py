@@ -14,7 +14,8 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import build_tree, nginx_version
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import HostFacts, nginx_version
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import build_tree
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
@@ -121,7 +122,7 @@ def _rendered(variables: dict[str, t.Any], nginx: str, ipv6: bool) -> dict[str, 
     """
     host = Host({"inventory_hostname": "web1", "nginx_proxy_sites": [], **variables}, lambda value: value)
     render = renderer(str(ROLES / "nginx_proxy"), "nginx_proxy")
-    tree = build_tree(render, normalise("nginx_proxy", host), nginx_version(nginx), ipv6)
+    tree = build_tree(render, normalise("nginx_proxy", host), nginx_version(nginx), HostFacts(ipv6, cpus=2))
     return {**tree.files, **tree.private}
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from docs_examples import DOCS, ROOT, SITES, Example, examples, surroundings, templated
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import build_tree, nginx_version
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import HostFacts, nginx_version
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import build_tree
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise, options_of
 
@@ -64,7 +65,7 @@ def test_each_example_is_rendered(example: Example, tmp_path: Path) -> None:
     proxy = normalise("nginx_proxy", host(example.variables, tmp_path))
     render = renderer(str(ROLES / "nginx_proxy"), "nginx_proxy")
     for version in NGINX:
-        files = build_tree(render, proxy, nginx_version(version), True).files
+        files = build_tree(render, proxy, nginx_version(version), HostFacts(ipv6=True)).files
         for site in example.variables["nginx_proxy_sites"]:
             assert f"server_name {' '.join(site['domains'])};" in files[f"sites/{site['name']}/site.conf"]
 

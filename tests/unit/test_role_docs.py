@@ -111,7 +111,10 @@ def test_the_version_has_its_changelog() -> None:
         ("see P(asgi.deploy.nginx_upstream#filter).", "see `asgi.deploy.nginx_upstream`."),
         ("O(nginx_proxy_sites[].tls.source=files) or V(none)", "`nginx_proxy_sites[].tls.source=files` or `none`"),
         ("C(a(b)c) and B(x), I(y)", "`a(b)c` and **x**, *y*"),
-        ("L(the docs,https://example.com) U(https://example.com)", "[the docs](https://example.com) <https://example.com>"),
+        (
+            "L(the docs,https://example.com) U(https://example.com)",
+            "[the docs](https://example.com) <https://example.com>",
+        ),
         ("one | two\nthree", "one \\| two three"),
         ("HTTP(S) and ABC(x) stay", "HTTP(S) and ABC(x) stay"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from machine import Answer, Machine
+from machine import Answer, Machine, wait_for
 from origin import mark, on_each, seen
 
 SITE = "https://errors.example.test"
@@ -262,6 +262,8 @@ class TestMaintenance:
         assert machine.ask(PAGES + "/").status == 200
         machine.run(f"touch {switch}")
         try:
+            # nginx looks for the file once a second.
+            wait_for("the page", lambda: machine.ask(PAGES + "/").status == 503, seconds=2)
             answers = [machine.ask(PAGES + "/"), machine.ask(PAGES + "/", "--json", "{}")]
             other = machine.ask(SITE + "/")
         finally:
@@ -271,4 +273,4 @@ class TestMaintenance:
             assert "<h1>" in answer.body
             assert answer.header("retry-after") == "300"
         assert other.status == 200, "the switch of one site is another's"
-        assert machine.ask(PAGES + "/").status == 200
+        wait_for("the site", lambda: machine.ask(PAGES + "/").status == 200, seconds=2)

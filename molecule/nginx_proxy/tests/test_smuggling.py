@@ -444,9 +444,7 @@ class TestPaths:
             )
         ],
     )
-    def test_the_application_sees_the_path_as_it_was_sent(
-        self, told: dict[str, Told], word: str, passed: str
-    ) -> None:
+    def test_the_application_sees_the_path_as_it_was_sent(self, told: dict[str, Told], word: str, passed: str) -> None:
         assert told[word].request["target"] == passed.replace("MARK", word)
 
     @pytest.mark.parametrize("word", [get(target="/MARK%00"), get(target="/MARK%"), get(target="/MARK%0")])

@@ -59,9 +59,7 @@ class TestMethods:
         job = {"name": NAME, "count": 3, "lanes": 1}
         plan = [{**job, "path": f"{path}?user={user}&{marked}"} for user in users]
         assert [found["statuses"] for found in machine.python("pace.py", json.dumps(plan))] == [{"200": 3}] * len(users)
-        chosen = {
-            port: Counter(one["target"] for one in seen(machine, marked, port)) for port in (9000, 9001)
-        }
+        chosen = {port: Counter(one["target"] for one in seen(machine, marked, port)) for port in (9000, 9001)}
         # Each user is one origin's, and each origin has users.
         assert all(chosen.values())
         assert set(chosen[9000].values()) == set(chosen[9001].values()) == {3}

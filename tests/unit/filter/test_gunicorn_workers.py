@@ -68,9 +68,7 @@ def test_in_a_playbook(evaluate: Evaluate) -> None:
 def test_what_a_user_reads(evaluate: Evaluate) -> None:
     """The line ends with ours: ansible-core put the task and the filter's name before it, nothing after."""
     expected = {
-        "'4' | asgi.deploy.gunicorn_workers": (
-            f'{PREFIX}vcpus: "4" is refused; accepted: a number of CPUs above 0'
-        ),
+        "'4' | asgi.deploy.gunicorn_workers": (f'{PREFIX}vcpus: "4" is refused; accepted: a number of CPUs above 0'),
         "4 | asgi.deploy.gunicorn_workers(ram=1)": (
             f"{PREFIX}ram: 1 is refused; accepted: only the arguments {OPTIONS}"
         ),
@@ -80,6 +78,6 @@ def test_what_a_user_reads(evaluate: Evaluate) -> None:
         "cores | asgi.deploy.gunicorn_workers": "'cores' is undefined",
     }
     read = evaluate({f"line_{number}": expression for number, expression in enumerate(expected)})
-    assert [line[-len(end):] for line, end in zip(read.values(), expected.values(), strict=True)] == [
+    assert [line[-len(end) :] for line, end in zip(read.values(), expected.values(), strict=True)] == [
         *expected.values()
     ]

@@ -76,6 +76,6 @@ def test_what_a_user_reads(evaluate: Evaluate) -> None:
         "{'name': 'app', 'servers': [apps]} | asgi.deploy.nginx_upstream": "'apps' is undefined",
     }
     read = evaluate({f"line_{number}": expression for number, expression in enumerate(expected)})
-    assert [line[-len(end):] for line, end in zip(read.values(), expected.values(), strict=True)] == [
+    assert [line[-len(end) :] for line, end in zip(read.values(), expected.values(), strict=True)] == [
         *expected.values()
     ]

@@ -130,9 +130,7 @@ def test_a_refusal_names_the_variable_and_the_url(tmp_path: Path) -> None:
         fetch_keyring(Gpg(), source.as_uri(), [ONE])
 
 
-def test_a_server_that_speaks_no_http(
-    tcp_server: tuple[socket.socket, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_speaks_no_http(tcp_server: tuple[socket.socket, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
     server, port = tcp_server
     server.listen()

@@ -34,8 +34,13 @@ def test_methods(normalised: Normalise, given: list[str] | None, found: list[str
 
 @pytest.mark.parametrize(
     "secret",
-    [HASH, "$y$j9T$salt$" + "a" * 43, "$2y$05$" + "a" * 53, "$apr1$salt$" + "a" * 22,
-    "$5$rounds=5000$salt$" + "a" * 43],
+    [
+        HASH,
+        "$y$j9T$salt$" + "a" * 43,
+        "$2y$05$" + "a" * 53,
+        "$apr1$salt$" + "a" * 22,
+        "$5$rounds=5000$salt$" + "a" * 43,
+    ],
 )
 @pytest.mark.parametrize("user", ["a", "alice@example.com", "a.b_c-d+e", "7", "A" * 64])
 def test_users(normalised: Normalise, user: str, secret: str) -> None:
@@ -65,8 +70,13 @@ def test_a_path_of_the_word_site_has_rules_of_its_own(normalised: Normalise) -> 
 
 
 def test_a_location_without_users_keeps_the_addresses_of_its_site(normalised: Normalise) -> None:
-    site = {**SITE, "basic_auth": USERS, "allow": ["::1"], "satisfy": "any", "locations": [{"path": "/a/",
-    "basic_auth": {}}]}
+    site = {
+        **SITE,
+        "basic_auth": USERS,
+        "allow": ["::1"],
+        "satisfy": "any",
+        "locations": [{"path": "/a/", "basic_auth": {}}],
+    }
     rules = normalised("nginx_proxy", nginx_proxy_sites=[site])["sites"][0]["locations"][0]["access"]
     assert (rules["address"], rules["default"], rules["either"]) == ("$address__notes__site", "denied", None)
 

@@ -20,7 +20,8 @@ from pathlib import Path
 import crossplane
 import pytest
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import build_tree, nginx_version
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import HostFacts, nginx_version
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import build_tree
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise, options_of
@@ -151,7 +152,7 @@ def changed(place: Place, text: str) -> dict[str, t.Any]:
 
 def files_of(variables: dict[str, t.Any]) -> dict[str, str]:
     host = Host({"inventory_hostname": "web1", **variables}, lambda value: value)
-    tree = build_tree(RENDER, normalise("nginx_proxy", host), NGINX, True)
+    tree = build_tree(RENDER, normalise("nginx_proxy", host), NGINX, HostFacts(ipv6=True))
     for name in (*tree.files, *tree.private):
         assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/-]*", name), name
         assert ".." not in name

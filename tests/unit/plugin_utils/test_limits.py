@@ -55,8 +55,11 @@ def test_keys_of_trusted_proxies_and_certificates(normalised: Normalise) -> None
 
 def test_a_location_counts_for_itself_or_with_its_site(normalised: Normalise) -> None:
     own = {"path": "/own/", "limits": [{"rate": "1r/s"}]}
-    site = {**SITE, "limits": [{"rate": "1r/s"}], "locations": [own, {"path": "/none/",
-    "limits": []}, {"path": "/its/"}]}
+    site = {
+        **SITE,
+        "limits": [{"rate": "1r/s"}],
+        "locations": [own, {"path": "/none/", "limits": []}, {"path": "/its/"}],
+    }
     found = normalised("nginx_proxy", nginx_proxy_sites=[site])["sites"][0]
     zones = {location["url"]: [limit["zone"] for limit in location["limits"]] for location in found["locations"]}
     assert zones == {

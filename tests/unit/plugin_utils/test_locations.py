@@ -117,8 +117,9 @@ def test_the_hosts_of_a_group(normalised: Normalise) -> None:
     ],
 )
 def test_a_group_without_addresses(refusal: Refusal, hosts: dict[str, t.Any], line: str) -> None:
-    assert refusal("nginx_proxy", nginx_proxy_sites=[BY_GROUP],
-    **hosts).startswith(f"nginx_proxy_sites[0].upstream{line}")
+    assert refusal("nginx_proxy", nginx_proxy_sites=[BY_GROUP], **hosts).startswith(
+        f"nginx_proxy_sites[0].upstream{line}"
+    )
 
 
 def at(*locations: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -201,8 +202,9 @@ REFUSED: list[tuple[dict[str, t.Any], str, str, str]] = [
 
 @pytest.mark.parametrize(("site", "place", "value", "accepted"), REFUSED)
 def test_refused(refusal: Refusal, site: dict[str, t.Any], place: str, value: str, accepted: str) -> None:
-    line = refusal("nginx_proxy",
-    nginx_proxy_sites=[{key: value for key, value in {**SITE, **site}.items() if value is not None}])
+    line = refusal(
+        "nginx_proxy", nginx_proxy_sites=[{key: value for key, value in {**SITE, **site}.items() if value is not None}]
+    )
     assert line.startswith(f"nginx_proxy_sites[0]{place}: {value} is refused; accepted: ")
     assert accepted in line
     assert line.isprintable()

@@ -15,12 +15,13 @@ import jinja2
 import pytest
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.host_questions import host_questions
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import (
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import (
+    HostFacts,
     NginxVersion,
-    build_tree,
+    host_facts,
     nginx_version,
-    tls_pairs,
 )
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import build_tree, tls_pairs
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES
@@ -117,7 +118,7 @@ def names_of(servers: list[list[Directive]]) -> list[list[str]]:
 def make_tree(normalised: Normalise, render: Render, tmp_path: Path) -> t.Callable[..., Tree]:
     def make(name: str, nginx: str = DEBIAN_13, ipv6: bool = True) -> Tree:
         proxy = normalised("nginx_proxy", **INPUTS[name])
-        tree = build_tree(render, proxy, nginx_version(nginx), ipv6)
+        tree = build_tree(render, proxy, nginx_version(nginx), HostFacts(ipv6))
         return Tree(tmp_path, tree.files, tree.generation)
 
     return make
@@ -244,7 +245,7 @@ def test_headers_of_a_site(make_tree: t.Callable[..., Tree]) -> None:
     added = args_of(plain, "add_header")
     assert [args[0] for args in added] == [
         "Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy",
-        "Referrer-Policy", "X-Content-Type-Options", "X-Request-ID", "Retry-After", "Allow",
+        "Referrer-Policy", "X-Content-Type-Options", "X-Request-ID", "Retry-After",
     ]  # fmt: skip
     assert {args[2] for args in added} == {"always"}
     maps = {directive["args"][1]: directive for directive in tree.http("map")}
@@ -283,7 +284,7 @@ def test_variables_of_two_sites_are_never_one(normalised: Normalise, render: Ren
         {"name": "a-b-c", "domains": ["c.example.com"], "app": "notes", "locations": [{"path": "/b/", "limits": []}]},
     ]
     proxy = normalised("nginx_proxy", nginx_proxy_sites=sites)
-    tree = build_tree(render, proxy, nginx_version(DEBIAN_13), True)
+    tree = build_tree(render, proxy, nginx_version(DEBIAN_13), HostFacts(ipv6=True))
     variables = [args[1] for args in args_of(Tree(tmp_path, tree.files, tree.generation).http("map"), "map")]
     assert len(variables) == len(set(variables))
 
@@ -307,10 +308,63 @@ def test_what_a_client_cannot_choose(make_tree: t.Callable[..., Tree]) -> None:
     assert "$proxy_add_x_forwarded_for" not in text
 
 
+def to(*servers: str) -> dict[str, t.Any]:
+    return {"name": "other", "domains": ["other.example.com"], "upstream": {"servers": list(servers)}}
+
+
+@pytest.mark.parametrize(
+    ("sites", "cpus", "workers"),
+    [
+        ([NOTES], 1, "1"),
+        ([NOTES], 2, "1"),
+        ([NOTES], 3, "2"),
+        ([NOTES], 8, "4"),
+        ([NOTES, PLAIN], 8, "4"),
+        # Not known: an nginx that is left to count by itself.
+        ([NOTES], 0, "auto"),
+        ([], 8, "auto"),
+        ([to("unix:/run/app.sock")], 8, "4"),
+        ([to("127.0.0.1:8000")], 8, "4"),
+        ([to("localhost:8000")], 8, "4"),
+        ([to("[0::1]:8000")], 8, "4"),
+        ([to("[::ffff:127.0.0.1]:8000")], 8, "4"),
+        ([to("192.0.2.1:8000")], 8, "auto"),
+        ([to("192.0.2.1:8000", "127.0.0.1:8000")], 8, "4"),
+        ([{**to("192.0.2.1:8000"), "locations": [{"path": "/api/", "upstream": {"servers": ["[::1]:8000"]}}]}], 8, "4"),
+    ],
+)
+def test_workers_leave_room_for_an_application_on_the_host(
+    normalised: Normalise, render: Render, sites: list[dict[str, t.Any]], cpus: int, workers: str
+) -> None:
+    host = HostFacts(ipv6=True, cpus=cpus)
+
+    def stated(**variables: t.Any) -> str:
+        proxy = normalised("nginx_proxy", nginx_proxy_sites=sites, **variables)
+        main = build_tree(render, proxy, nginx_version(DEBIAN_13), host).files["main.conf"]
+        (found,) = re.findall(r"^worker_processes (\S+);$", main, re.MULTILINE)
+        return str(found)
+
+    assert stated() == workers
+    assert stated(nginx_proxy_worker_processes=3) == "3"
+
+
+@pytest.mark.parametrize(
+    ("probe", "host"),
+    [
+        ("ipv6\ncpus=4\nnginx version: nginx/1.26.3\n", HostFacts(ipv6=True, cpus=4)),
+        ("cpus=16\nnginx version: nginx/1.26.3\n", HostFacts(ipv6=False, cpus=16)),
+        ("ipv6\ncpus=\nnginx version: nginx/1.26.3\n", HostFacts(ipv6=True, cpus=0)),
+    ],
+)
+def test_what_the_host_says(probe: str, host: HostFacts) -> None:
+    assert host_facts(probe) == host
+    assert nginx_version(probe).version == (1, 26, 3)
+
+
 def test_the_generation_tells_configurations_apart(normalised: Normalise, render: Render) -> None:
     def generation(nginx: str = DEBIAN_13, ipv6: bool = True, **variables: t.Any) -> str:
         proxy = normalised("nginx_proxy", **{"nginx_proxy_sites": [NOTES], **variables})
-        tree = build_tree(render, proxy, nginx_version(nginx), ipv6)
+        tree = build_tree(render, proxy, nginx_version(nginx), HostFacts(ipv6))
         assert f'return 200 "{tree.generation}\\n";' in tree.files["http/status.conf"]
         return tree.generation
 
@@ -401,4 +455,4 @@ def test_the_tree_of_a_structure_with_a_hole_is_an_error(normalised: Normalise, 
     proxy = normalised("nginx_proxy", nginx_proxy_sites=[NOTES])
     del proxy["sites"][0]["locations"][0]["timeouts"]["read"]
     with pytest.raises(jinja2.UndefinedError, match="read"):
-        build_tree(render, proxy, NginxVersion((1, 26, 3), "3.5.1"), True)
+        build_tree(render, proxy, NginxVersion((1, 26, 3), "3.5.1"), HostFacts(ipv6=True))

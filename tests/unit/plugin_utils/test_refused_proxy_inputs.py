@@ -33,7 +33,7 @@ DOMAINS: list[tuple[t.Any, str, str]] = [
     ("a.com\t", '"a.com\\t"', NAME),
     ("a\0.com", '"a\\u0000.com"', NAME),
     ('a".com', '"a\\".com"', NAME),
-    ("a'.com", "\"a'.com\"", NAME),
+    ("a'.com", '"a\'.com"', NAME),
     ("$host", '"$host"', NAME),
     ("~^a$", '"~^a$"', NAME),
     ("_", '"_"', NAME),

@@ -29,9 +29,7 @@ def test_a_read_timeout_that_fits(read: str) -> None:
 def test_a_read_timeout_that_the_application_cannot_reach(read: str) -> None:
     with pytest.raises(Refused) as caught:
         check_chain("here", read, NOTES)
-    assert str(caught.value) == (
-        f'here: "{read}" is refused; accepted: less than gunicorn_app_timeout of notes, 90s'
-    )
+    assert str(caught.value) == (f'here: "{read}" is refused; accepted: less than gunicorn_app_timeout of notes, 90s')
 
 
 @pytest.mark.parametrize(("timeout", "stop_timeout", "keepalive"), [(90, 120, 75), (90, 91, 61), (1, 2, 61)])

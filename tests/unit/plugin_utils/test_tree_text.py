@@ -18,7 +18,8 @@ import pytest
 from gixy.core.config import Config  # type: ignore[import-untyped]
 from gixy.core.manager import Manager  # type: ignore[import-untyped]
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import Tree, build_tree, nginx_version
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import HostFacts, nginx_version
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import Tree, build_tree
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
 
@@ -120,7 +121,7 @@ def site(number: int) -> Values:
 
 def tree(variables: Values, nginx: str = DEBIAN_13) -> Tree:
     host = Host({"inventory_hostname": "web1", "nginx_proxy_sites": [], **variables}, lambda value: value)
-    return build_tree(RENDER, normalise("nginx_proxy", host), nginx_version(nginx), True)
+    return build_tree(RENDER, normalise("nginx_proxy", host), nginx_version(nginx), HostFacts(ipv6=True, cpus=4))
 
 
 def host(number: int) -> Values:

@@ -107,9 +107,7 @@ ACCEPTED: list[tuple[dict[str, t.Any], Directives]] = [
 
 
 @pytest.mark.parametrize(("given", "expected"), ACCEPTED)
-def test_crossplane_reads_what_was_asked_for(
-    given: dict[str, t.Any], expected: Directives, tmp_path: Path
-) -> None:
+def test_crossplane_reads_what_was_asked_for(given: dict[str, t.Any], expected: Directives, tmp_path: Path) -> None:
     file = tmp_path / "nginx.conf"
     file.write_text("http {\n" + render_upstream(normalise_upstream(given)) + "}\n", encoding="ascii")
     payload = crossplane.parse(str(file), check_ctx=True, check_args=True)
@@ -179,13 +177,11 @@ LINES: list[tuple[t.Any, str]] = [
     (one(servers={"a:80": {}}), 'servers: {"a:80": {}} is refused; accepted: a list of at least one server'),
     (
         serving("a:80", None),
-        "servers[1]: null is refused; accepted: "
-        "host:port, [IPv6 address]:port, unix:/absolute/path or a dictionary",
+        "servers[1]: null is refused; accepted: host:port, [IPv6 address]:port, unix:/absolute/path or a dictionary",
     ),
     (
         serving({"weight": 1}),
-        "servers[0].address: null is refused; accepted: "
-        "host:port, [IPv6 address]:port or unix:/absolute/path",
+        "servers[0].address: null is refused; accepted: host:port, [IPv6 address]:port or unix:/absolute/path",
     ),
     (
         serving("a:80", "a"),
@@ -230,7 +226,7 @@ LINES: list[tuple[t.Any, str]] = [
     *[
         (
             serving("x:80", *pair),
-            'is refused; accepted: each server once; servers[1] is the same one',
+            "is refused; accepted: each server once; servers[1] is the same one",
         )
         for pair in [
             ("a:80", "a:80"),
@@ -251,8 +247,7 @@ LINES: list[tuple[t.Any, str]] = [
     *[
         (
             serving("a:80", {"address": "b:80", "backup": True}, method=method, **options),
-            "servers[1].backup: true is refused; accepted: "
-            "backup with the methods round_robin and least_conn only",
+            "servers[1].backup: true is refused; accepted: backup with the methods round_robin and least_conn only",
         )
         for method, options in [("ip_hash", {}), ("hash", {"hash_key": "$uri"}), ("random", {})]
     ],
@@ -283,11 +278,8 @@ LINES: list[tuple[t.Any, str]] = [
         'consistent: "yes" is refused; accepted: true or false',
     ),
     (
-        serving(
-            {"address": "a:80", "weight": 10000}, "b:80", method="hash", hash_key="$uri", consistent=True
-        ),
-        'servers: "weights of 10001" is refused; accepted: '
-        "weights that add up to at most 10000 with a consistent hash",
+        serving({"address": "a:80", "weight": 10000}, "b:80", method="hash", hash_key="$uri", consistent=True),
+        'servers: "weights of 10001" is refused; accepted: weights that add up to at most 10000 with a consistent hash',
     ),
     *[
         (one(keepalive=keepalive), f"is refused; accepted: {KEEPALIVE_BOUNDS}")
