@@ -83,7 +83,7 @@ def prepare(suite: str) -> Host:
     cfg = cfg.replace("    @request_headers@\n", told)
     cfg = cfg.replace("    @response_headers@\n", haproxy_responses(answered))
     workers = host.shell("grep -Po '^worker_processes \\K[0-9]+' /etc/nginx/deploy/current/main.conf").strip()
-    host.write("/etc/bench/haproxy.cfg", cfg.replace("global\n", f"global\n    nbthread {workers}\n"))
+    host.write("/etc/bench/haproxy.cfg", cfg.replace("\nglobal\n", f"\nglobal\n    nbthread {workers}\n"))
     host.write("/etc/bench/haproxy-all.cfg", cfg.replace(":9443", ":9444"))
     host.write("/etc/bench/plain.conf", (HERE / "proxies/plain.conf").read_text())
     for program in ("load.py", "workers.sh"):
