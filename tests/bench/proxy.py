@@ -50,15 +50,16 @@ class Variant:
 
 OURS = Variant("role nginx_proxy", "nginx.service", f"https://{DOMAIN}")
 PLAIN = Variant("plain proxy_pass", "bench-plain.service", f"https://{DOMAIN}:8443")
+#: As Debian packages it: a thread a CPU.
 HAPROXY = Variant("HAProxy", "bench-haproxy.service", f"https://{DOMAIN}:9443")
-#: The same two with as many workers and threads as there are CPUs. The role takes half as many where the application
-#: is on the same host, and HAProxy above gets what the role takes.
+#: The role takes half as many workers as there are CPUs where the application is on the same host. So that it shows
+#: what that makes, each once more with the other's number.
 OURS_ALL = Variant("role nginx_proxy, a worker a CPU", "bench-workers.service", f"https://{DOMAIN}:10443")
-HAPROXY_ALL = Variant("HAProxy, a thread a CPU (its default)", "bench-haproxy-all.service", f"https://{DOMAIN}:9444")
+HAPROXY_FEW = Variant("HAProxy, threads as nginx's workers", "bench-haproxy-few.service", f"https://{DOMAIN}:9444")
 DIRECT = Variant(
     "gunicorn, no proxy, no TLS", "-", f"http://{DOMAIN}", ("--base-uri=unix:/opt/notes/current.sock",), ("HTTP/1.1",)
 )
-VARIANTS = {variant.name: variant for variant in (OURS, PLAIN, HAPROXY, OURS_ALL, HAPROXY_ALL, DIRECT)}
+VARIANTS = {variant.name: variant for variant in (OURS, PLAIN, HAPROXY, OURS_ALL, HAPROXY_FEW, DIRECT)}
 
 #: What the role's nginx tells the application of a request.
 SNIPPET = "/etc/nginx/deploy/current/snippets/proxy_headers.conf"
@@ -83,17 +84,18 @@ def prepare(suite: str) -> Host:
     cfg = cfg.replace("    @request_headers@\n", told)
     cfg = cfg.replace("    @response_headers@\n", haproxy_responses(answered))
     workers = host.shell("grep -Po '^worker_processes \\K[0-9]+' /etc/nginx/deploy/current/main.conf").strip()
-    host.write("/etc/bench/haproxy.cfg", cfg.replace("\nglobal\n", f"\nglobal\n    nbthread {workers}\n"))
-    host.write("/etc/bench/haproxy-all.cfg", cfg.replace(":9443", ":9444"))
+    host.write("/etc/bench/haproxy.cfg", cfg)
+    few = cfg.replace("\nglobal\n", f"\nglobal\n    nbthread {workers}\n")
+    host.write("/etc/bench/haproxy-few.cfg", few.replace(":9443", ":9444"))
     host.write("/etc/bench/plain.conf", (HERE / "proxies/plain.conf").read_text())
     for program in ("load.py", "workers.sh"):
         host.write(f"/etc/bench/{program}", (HERE / "inside" / program).read_text())
     host.shell(
         "sh /etc/bench/workers.sh\n"
-        "for each in haproxy haproxy-all; do haproxy -c -q -f /etc/bench/$each.cfg; done\n"
+        "for each in haproxy haproxy-few; do haproxy -c -q -f /etc/bench/$each.cfg; done\n"
         "for each in plain.conf workers/nginx.conf; do nginx -t -q -c /etc/bench/$each; done\n"
         "run='systemd-run --quiet --property=LimitNOFILE=16384'\n"
-        "for each in haproxy haproxy-all; do\n"
+        "for each in haproxy haproxy-few; do\n"
         "    $run --unit=bench-$each --property=StandardOutput=append:/var/log/bench/$each.log"
         " haproxy -db -f /etc/bench/$each.cfg\n"
         "done\n"
@@ -115,7 +117,7 @@ def passed_on(host: Host, variant: Variant) -> dict[str, str]:
 def check_equal(host: Host) -> None:
     """Refuse to compare proxies that do not do the same work."""
     answered, told = None, None
-    for each in (OURS, OURS_ALL, HAPROXY, HAPROXY_ALL):
+    for each in (OURS, OURS_ALL, HAPROXY, HAPROXY_FEW):
         head, passed = (
             response_headers(host.shell(f"curl -sSkD - -o /dev/null {each.url}{PATH}")),
             passed_on(host, each),
@@ -140,7 +142,7 @@ def log_lines(host: Host) -> dict[str, int]:
         PLAIN: "bench/plain.log",
         HAPROXY: "bench/haproxy.log",
         OURS_ALL: "bench/workers.log",
-        HAPROXY_ALL: "bench/haproxy-all.log",
+        HAPROXY_FEW: "bench/haproxy-few.log",
     }
     counted = host.shell("sleep 1.5; cd /var/log; " + "; ".join(f"wc -l <{log}" for log in logs.values()))
     return dict(zip([variant.name for variant in logs], map(int, counted.split()), strict=True))
@@ -181,10 +183,15 @@ def measure(suite: str, rounds: int) -> Report:
         f"{spread(ratios(column(found, OURS, http, 'rate'), column(found, DIRECT, 'HTTP/1.1', 'rate')))}"
         for http in LOADS
     ]
+    pairs_of_cpu = {
+        "with a worker a CPU / with the role's number": (OURS_ALL, OURS),
+        "of the role's nginx / of HAProxy with as many threads": (OURS, HAPROXY_FEW),
+        "of the role's nginx with a worker a CPU / of HAProxy": (OURS_ALL, HAPROXY),
+    }
     notes += [
-        f"{http}: CPU per request with a worker a CPU / with the role's number: "
-        f"{spread(ratios(column(found, OURS_ALL, http, 'cpu_us'), column(found, OURS, http, 'cpu_us')))}"
+        f"{http}: CPU per request {what}: {spread(ratios(*(column(found, each, http, 'cpu_us') for each in both)))}"
         for http in LOADS
+        for what, both in pairs_of_cpu.items()
     ]
     return Report(
         "Throughput through TLS",
@@ -221,14 +228,13 @@ def targets(found: Sequence[dict[str, Any]]) -> list[Target]:
                 FASTER,
             )
         )
-        for other in (HAPROXY, HAPROXY_ALL):
-            ours, theirs = (column(found, variant, http, "cpu_us") for variant in (OURS, other))
-            wanted.append(
-                Target(
-                    f"{http}, CPU per request of the role's nginx / of {other.name}",
-                    spread(ratios(ours, theirs)),
-                    "at most",
-                    CHEAPER,
-                )
+        ours, theirs = (column(found, variant, http, "cpu_us") for variant in (OURS, HAPROXY))
+        wanted.append(
+            Target(
+                f"{http}, CPU per request of the role's nginx / of HAProxy",
+                spread(ratios(ours, theirs)),
+                "at most",
+                CHEAPER,
             )
+        )
     return wanted

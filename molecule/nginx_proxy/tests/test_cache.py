@@ -52,6 +52,14 @@ class TestWhatIsKept:
     def test_valid_is_for_answers_that_say_nothing(self, machine: Machine) -> None:
         assert twice(machine, CACHE + path("/minute/")[0]) == ["MISS", "HIT"]
 
+    def test_what_nginx_has_not_seen_decides_nothing(self, machine: Machine) -> None:
+        """A body that is passed on as it comes may change the answer."""
+        target, marked = path("/direct/", KEEP)
+        for _ in range(2):
+            answer = machine.ask(CACHE + target, "--request", "GET", "--data", "body")
+            assert (answer.status, answer.headers.get("x-cache")) == (200, None)
+        assert len(seen(machine, marked, ORIGIN)) == 2
+
     @pytest.mark.parametrize("said", ["no-store", "no-cache", "private", "max-age=0", "private, max-age=60"])
     def test_valid_does_not_overrule_the_application(self, machine: Machine, said: str) -> None:
         target, _ = path("/minute/", f"header=Cache-Control:{quote(said)}")

@@ -120,9 +120,12 @@ class TestHeaders:
         assert "frame-ancestors 'self'" in policy
         self.check(answer, content_security_policy=policy)
 
-    @pytest.mark.parametrize("path", ["/docsify", "/documents", "/api/docs", "/", "/?/docs", "/redocs"])
+    @pytest.mark.parametrize(
+        "path",
+        ["/docsify", "/documents", "/api/docs", "/", "/?/docs", "/redocs", "/docs/..%2fapp/", "/docs/%2e%2e/app/"],
+    )
     def test_other_paths_may_not(self, machine: Machine, path: str) -> None:
-        self.check(machine.ask(SITE + path))
+        self.check(machine.ask(SITE + path, "--path-as-is"))
 
     def test_an_error_has_an_id(self, machine: Machine, failures: dict[str, Any]) -> None:
         assert len(failures[machine.name][SITE, "nobody there"].header("x-request-id")) == 32

@@ -63,6 +63,8 @@ INPUTS: list[tuple[dict[str, Any], str, str]] = [
     (site(headers={"X A": "a"}), f'{SITES}[0].headers."X A"', '"X A"'),
     (site(headers={"X-A": 'a"b'}), f"{SITES}[0].headers.X-A", '"a\\"b"'),
     (site(headers={"X-A": "$nothing"}), f"{SITES}[0].headers.X-A", '"$nothing"'),
+    (site(locations=[{"path": "/a/", "allow": None}]), f"{SITES}[0].locations[0].allow", "null"),
+    (site(locations=[{"path": "/a/", "basic_auth": None}]), f"{SITES}[0].locations[0].basic_auth", "null"),
     (limit(rate="10"), f"{SITES}[0].limits[0].rate", '"10"'),
     (limit(rate="0r/s"), f"{SITES}[0].limits[0].rate", '"0r/s"'),
     (limit(rate="1r/s", burst=1, delay=2), f"{SITES}[0].limits[0].delay", "2"),

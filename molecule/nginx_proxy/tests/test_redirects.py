@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from machine import Machine
-from origin import on_each
+from origin import mark, on_each, seen
 
 NAME = "redirects.example.test"
 SITE = f"https://{NAME}"
@@ -35,6 +35,15 @@ class TestNames:
         name = f"any.{NAME}"
         answer = machine.ask(f"http://{name}/a", "--connect-to", "::127.0.0.1:")
         assert (answer.status, answer.header("location")) == (308, f"https://{name}/a")
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    @pytest.mark.parametrize("prefix", ["evil.example#", "evil.example?", "a@", "a b"])
+    def test_below_a_wildcard_only_names_are_names(self, machine: Machine, scheme: str, prefix: str) -> None:
+        marked = mark()
+        url, host = f"{scheme}://any.{NAME}/{marked}", f"Host: {prefix}.{NAME}"
+        answer = machine.ask(url, "--connect-to", "::127.0.0.1:", "--insecure", "--header", host)
+        assert answer.status in (0, 400), "an answer to a name that is none"
+        assert seen(machine, marked) == []
 
     def test_without_tls_it_stays_so(self, machine: Machine) -> None:
         answer = machine.ask("http://www.plain.example.test/a?b=c")

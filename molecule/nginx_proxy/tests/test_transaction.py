@@ -267,3 +267,24 @@ class TestMissedReload:
         assert live_generation(machine).endswith(served_generation(machine))
         machine.run("head -c 20000000 /dev/zero >/tmp/body")
         assert machine.ask(SITE, "--data-binary", "@/tmp/body").status == 200
+
+
+class TestSiteThatIsGone:
+    """Its cache goes with it: answers that nobody may ask for any more are not kept on the disk."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def kept(cls, machines: list[Machine], play: Playbook) -> Iterator[dict[str, int]]:
+        play(extra=only("smallest", "cache"), code=0)
+        for machine in machines:
+            machine.run("echo other >/var/cache/nginx/other")
+            assert machine.ask("https://cache.example.test/minute/gone").header("x-cache") == "MISS"
+        found = {machine.name: len(machine.files("/var/cache/nginx/cache")) for machine in machines}
+        play(extra=BASE, code=0)
+        yield found
+        for machine in machines:
+            machine.run("rm /var/cache/nginx/other")
+
+    def test_its_cache_is_gone_and_nothing_else(self, machine: Machine, kept: dict[str, int]) -> None:
+        assert kept[machine.name] == 1
+        assert machine.run("ls -A /var/cache/nginx").split() == ["other"]
