@@ -38,14 +38,17 @@ def _proxy(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
     return {"pairs": pairs, "named": named}
 
 
-def _application(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
-    return {
-        "named": [
-            {"kind": "application", "path": "gunicorn_app_name", "value": structure["name"]},
-            *_named("interpreter", "gunicorn_app_python", structure["python"]),
-            *_named("group", "gunicorn_app_proxy_group", structure["proxy_group"]),
-        ]
-    }
+def _applications(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
+    present = [application for application in structure["applications"] if application["state"] == "present"]
+    return {"named": [question for application in present for question in _application(application)]}
+
+
+def _application(application: Structure) -> list[dict[str, t.Any]]:
+    return [
+        {"kind": "application", "path": "gunicorn_app_name", "value": application["name"]},
+        *_named("interpreter", "gunicorn_app_python", application["python"]),
+        *_named("group", "gunicorn_app_proxy_group", application["proxy_group"]),
+    ]
 
 
 def _certificates(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
@@ -58,6 +61,6 @@ def _named(kind: str, path: str, value: str | None) -> list[dict[str, t.Any]]:
 
 _QUESTIONS: dict[str, t.Callable[[Structure], dict[str, list[dict[str, t.Any]]]]] = {
     "certbot": _certificates,
-    "gunicorn_app": _application,
+    "gunicorn_app": _applications,
     "nginx_proxy": _proxy,
 }

@@ -34,7 +34,7 @@ class Site(t.NamedTuple):
     tls: Rules
     hsts: str | None
     trusted_headers: t.Sequence[str]
-    application: Application | None
+    applications: t.Mapping[str, Application]
     #: Returns the name of the upstream block of ``app`` and ``upstream`` at a path, None where neither is said.
     upstream: t.Callable[[Rules, str, str], str | None]
 
@@ -198,9 +198,9 @@ def _timeouts(item: Rules, path: str, site: Site) -> dict[str, str]:
     times = {**site.given["timeouts"], **idle, **own}
     # What the site said was refused at its own place.
     found = {key: _timeout(f"{path}.timeouts.{key}", key, value) for key, value in times.items()}
-    application = site.application
     app = item["app"] or (site.given["app"] if item["upstream"] is None else None)
-    if application is not None and app == application.name and not lasting:
+    application = site.applications.get(app) if app else None
+    if application is not None and not lasting:
         place = path if "read" in own else site.path
         check_chain(f"{place}.timeouts.read", found["read"], application)
     return found

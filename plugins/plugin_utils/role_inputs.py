@@ -13,7 +13,12 @@ from collections.abc import Mapping
 
 import yaml
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.application import normalise_application
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_proof import Served
+from ansible_collections.asgi.deploy.plugins.plugin_utils.applications import (
+    Given,
+    given_applications,
+    normalise_applications,
+)
 from ansible_collections.asgi.deploy.plugins.plugin_utils.certificates import normalise_certificates
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import HIDDEN, Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.shape import conform, plain
@@ -22,6 +27,9 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Applic
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
+
+#: Either of these says which applications a host has.
+_SAYS_APPLICATIONS = ("gunicorn_app_name", "gunicorn_app_applications")
 
 #: How much alike (0 to 1) two names are when one is taken for a slip of the other: a letter or two.
 _ALIKE = 0.85
@@ -45,9 +53,13 @@ class Host:
 
     def values(self, role: str) -> dict[str, t.Any]:
         """Return the variables of ``role``, held against its argument spec and complete."""
+        return conform(options_of(role), self.written(role))
+
+    def written(self, role: str) -> dict[str, t.Any]:
+        """Return the variables of ``role`` that the inventory has, none of them nearly one of the role's."""
         options = options_of(role)
         self._refuse_misspelt(role, options)
-        return conform(options, {name: self.get(name) for name in options if name in self._variables})
+        return {name: self.get(name) for name in options if name in self._variables}
 
     def _refuse_misspelt(self, role: str, options: Mapping[str, t.Any]) -> None:
         """Refuse a variable that is nearly one of the role's: it would be ignored in silence."""
@@ -109,27 +121,48 @@ def _proxy(host: Host) -> dict[str, t.Any]:
     if apps_here is None and host.in_group("proxies"):
         # An inventory of ours in which nobody is an application host, or the group is misspelt.
         apps_here = False
-    application = None
-    if apps_here is not False and host.get("gunicorn_app_name") is not None:
-        values = host.values("gunicorn_app")
-        application = Application(
-            values["gunicorn_app_name"], values["gunicorn_app_timeout"], values["gunicorn_app_health_path"]
-        )
-    return normalise_proxy(host.values("nginx_proxy"), Surroundings(apps_here, application, host.addresses))
+    known = None
+    if apps_here is not False and any(host.get(name) is not None for name in _SAYS_APPLICATIONS):
+        known = {
+            application.values["gunicorn_app_name"]: Application(
+                application.values["gunicorn_app_name"],
+                application.values["gunicorn_app_timeout"],
+                application.values["gunicorn_app_health_path"],
+            )
+            for application in _given(host)
+            if application.values["gunicorn_app_state"] == "present"
+        }
+    return normalise_proxy(host.values("nginx_proxy"), Surroundings(apps_here, known, host.addresses))
 
 
-def _application(host: Host) -> dict[str, t.Any]:
-    values = host.values("gunicorn_app")
+def _given(host: Host) -> list[Given]:
+    return given_applications(options_of("gunicorn_app"), host.written("gunicorn_app"))
+
+
+def _applications(host: Host) -> dict[str, t.Any]:
+    given = _given(host)
     sites = _sites(host) or []
     if sites and host.in_group("apps") and host.in_group("proxies") is None:
         raise Refused("groups.proxies", None, "a group of this name, for the host has nginx_proxy_sites to be served")
-    names = [name for site in sites if site["app"] == values["gunicorn_app_name"] for name in site["domains"]]
-    return normalise_application(
-        values,
-        host=next((name for name in names if not name.startswith("*")), "localhost"),
+    applications = normalise_applications(
+        given,
+        lambda name: _served(name, sites),
         vcpus=host.fact("processor_nproc") or host.fact("processor_vcpus"),
         memory_mb=host.fact("memtotal_mb"),
     )
+    return {"applications": applications}
+
+
+def _served(application: str, sites: list[dict[str, t.Any]]) -> Served | None:
+    """Return how the host's sites serve an application; the one that it has whole comes first."""
+    found = [
+        Served(name, site["tls"]["source"] != "none", site["app"] == application)
+        for site in sites
+        if application in (site["app"], *(location["app"] for location in site["locations"]))
+        for name in site["domains"]
+        if not name.startswith("*")
+    ]
+    return next((served for served in found if served.whole), found[0] if found else None)
 
 
 def _certificates(host: Host) -> dict[str, t.Any]:
@@ -145,6 +178,6 @@ def _sites(host: Host) -> list[dict[str, t.Any]] | None:
 
 _NORMALISERS: dict[str, t.Callable[[Host], dict[str, t.Any]]] = {
     "nginx_proxy": _proxy,
-    "gunicorn_app": _application,
+    "gunicorn_app": _applications,
     "certbot": _certificates,
 }

@@ -46,12 +46,13 @@ class Surroundings(t.NamedTuple):
     """What the inventory says of the host besides the role's own variables.
 
     ``apps_here``: whether the host is in the group ``apps``, None where there is no such group.
+    ``applications``: those of this host by name, None where nothing is said of them.
     ``addresses``: the addresses of a group's hosts, None where there is no such group.
     ``own_ports``: where nginx itself listens.
     """
 
     apps_here: bool | None = None
-    application: Application | None = None
+    applications: t.Mapping[str, Application] | None = None
     addresses: t.Callable[[str], list[str] | None] = lambda group: None
     own_ports: tuple[int, ...] = ()
 
@@ -102,7 +103,7 @@ def _site(
         tls=tls,
         hsts=hsts,
         trusted_headers=trusted,
-        application=around.application,
+        applications=around.applications or {},
         upstream=lambda rules, where, block: _upstream(rules, where, block, upstreams, around),
     )
     # Checked for its own sake: every location may have another one, and then it is nobody's.
@@ -133,7 +134,7 @@ def _site(
         "intercept_errors": site["intercept_errors"],
         "maintenance": maintenance(site["maintenance"], f"{path}.maintenance"),
         "blocked_paths": blocked_paths(site["blocked_paths"], f"{path}.blocked_paths"),
-        "quiet_paths": _quiet_paths(site, path, around.application),
+        "quiet_paths": _quiet_paths(site, path, around.applications or {}),
         "extra": raw_directives(f"{path}.extra", site["extra"]),
     }
 
@@ -196,9 +197,10 @@ def _check_app(app: str, path: str, around: Surroundings) -> None:
     application_name(path, app)
     if around.apps_here is False:
         raise Refused(path, app, "an application on this very host (it is not in the group apps), or an upstream")
-    if around.application is not None and app != around.application.name:
+    if around.applications is not None and app not in around.applications:
         # nginx would load, and answer every request with 502.
-        raise Refused(path, app, f"{around.application.name}, the gunicorn_app_name of this host, or an upstream")
+        known = " or ".join(around.applications) or "no application"
+        raise Refused(path, app, f"{known}, the gunicorn_app_name of this host, or an upstream")
 
 
 def _servers_of_group(upstream: t.Mapping[str, t.Any], path: str, around: Surroundings) -> dict[str, t.Any]:
@@ -280,12 +282,12 @@ def _cache(
     return cache if any(location["cache"] for location in locations) else None
 
 
-def _quiet_paths(site: t.Mapping[str, t.Any], path: str, application: Application | None) -> list[str]:
+def _quiet_paths(site: t.Mapping[str, t.Any], path: str, applications: t.Mapping[str, Application]) -> list[str]:
     """Return regular expressions for the paths whose successes are not logged."""
     given = site["quiet_paths"]
     if given is None:
-        ours = application is not None and site["app"] == application.name
-        health = application.health_path if ours and application is not None else None
+        ours = applications.get(site["app"])
+        health = ours.health_path if ours else None
         # Checked as the application's; it may be encoded, and have a query.
         return [literally(health.partition("?")[0])] if health else []
     paths: list[str] = []

@@ -1,0 +1,115 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The applications of a host: one by the role's variables, or several by gunicorn_app_applications."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import typing as t
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_proof import Served
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_workers import Wanted, share_workers
+from ansible_collections.asgi.deploy.plugins.plugin_utils.application import normalise_application
+from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
+from ansible_collections.asgi.deploy.plugins.plugin_utils.shape import conform
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import integer, known_keys, size_bytes
+
+_LIST = "gunicorn_app_applications"
+_PREFIX = "gunicorn_app_"
+_VARIABLE = re.compile(rf"{_PREFIX}([a-z_]+)(.*)", re.DOTALL)
+
+
+class Given(t.NamedTuple):
+    """One application as the user wrote it: the variables in their spec's shape, and where its own ones stand."""
+
+    values: dict[str, t.Any]
+    number: int | None = None
+    own: t.Collection[str] = ()
+
+    def place(self, path: str) -> str:
+        """Return where the variable at ``path`` was written: in the list, or as the default for all in it."""
+        variable = _VARIABLE.fullmatch(path)
+        if self.number is None or variable is None or variable[1] not in self.own:
+            return path
+        return f"{_LIST}[{self.number}].{variable[1]}{variable[2]}"
+
+    @contextlib.contextmanager
+    def placed(self) -> t.Iterator[None]:
+        """Name the place in the list in what is refused."""
+        try:
+            yield
+        except Refused as error:
+            raise Refused(self.place(error.path), error.value, error.accepted) from None
+
+
+def given_applications(options: t.Mapping[str, t.Any], values: t.Mapping[str, t.Any]) -> list[Given]:
+    """Return the applications that the role's variables describe, each complete.
+
+    :param options: the options of the role's argument spec
+    :param values: what the user wrote, by the variables' names
+    :raises Refused: at the first value that has not its spec's shape
+    """
+    listed = conform(options, values)[_LIST]
+    single = {name: option for name, option in options.items() if name != _LIST}
+    if listed is None:
+        return [Given(conform(single, values))]
+    keys = [name.removeprefix(_PREFIX) for name in single]
+    found = []
+    for index, entry in enumerate(listed):
+        known_keys(f"{_LIST}[{index}]", entry, keys)
+        given = Given({}, index, frozenset(entry))
+        own = {f"{_PREFIX}{key}": value for key, value in entry.items()}
+        with given.placed():
+            found.append(given._replace(values=conform(single, {**values, **own})))
+    return found
+
+
+def normalise_applications(
+    given: t.Sequence[Given],
+    served: t.Callable[[str], Served | None],
+    vcpus: int | None,
+    memory_mb: int | None,
+) -> list[dict[str, t.Any]]:
+    """Return the complete structure of each application.
+
+    :param served: how nginx serves an application of this host, by its name
+    :param vcpus: CPUs that the host may use, None for not known
+    :param memory_mb: the host's memory, None for not known
+    :raises Refused: naming the variable with its place
+    """
+    applications: list[dict[str, t.Any]] = []
+    for item in given:
+        with item.placed():
+            name = item.values["gunicorn_app_name"]
+            if name is None:
+                raise Refused(_name_of(item), None, "a value (str); it is required")
+            application = normalise_application(item.values, served(name))
+            if name in [other["name"] for other in applications]:
+                raise Refused("gunicorn_app_name", name, "each application once")
+        applications.append(application)
+    present = [(item, own) for item, own in zip(given, applications, strict=True) if own["state"] == "present"]
+    counts = share_workers([_wanted(item, application) for item, application in present], vcpus, memory_mb)
+    for (_item, application), (workers, reason) in zip(present, counts, strict=True):
+        application.update(workers=workers, workers_reason=reason)
+    return applications
+
+
+def _name_of(item: Given) -> str:
+    return "gunicorn_app_name" if item.number is None else f"{_LIST}[{item.number}].name"
+
+
+def _wanted(item: Given, application: t.Mapping[str, t.Any]) -> Wanted:
+    with item.placed():
+        memory = integer("gunicorn_app_worker_memory_mb", item.values["gunicorn_app_worker_memory_mb"], 1, 1_000_000)
+    limit = application["memory_max"]
+    return Wanted(
+        path=item.place("gunicorn_app_workers"),
+        workers=item.values["gunicorn_app_workers"],
+        workload=item.values["gunicorn_app_workload"],
+        worker_memory=memory,
+        server=application["server"],
+        cpu_quota=application["cpu_quota"],
+        memory_max=None if limit is None else size_bytes(limit) // 2**20,
+    )
