@@ -5,76 +5,88 @@
 
 from __future__ import annotations
 
-import os
+import getpass
+import socket
 import tempfile
 import typing as t
 
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.pack import pack
+from ansible_collections.asgi.deploy.plugins.plugin_utils.pack import Snapshot
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
 from ansible_collections.asgi.deploy.plugins.plugin_utils.slot_files import environment_text, slot_files
 
 ROLE = "gunicorn_app"
 
+display = Display()
+
 
 class ActionModule(ActionBase):
-    """Takes the role's variables from the host, and ``repository`` and ``commit`` where git fetched the source."""
+    """Takes the role's variables from the host; ``name`` says which application is meant, ``phase`` what is done."""
 
     TRANSFERS_FILES = True
-    _VALID_ARGS = frozenset(("repository", "commit"))
+    _VALID_ARGS = frozenset(("name", "phase", "prepared"))
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
         try:
-            application = normalise(ROLE, Host(variables, self._templar.template))
+            applications = normalise(ROLE, Host(variables, self._templar.template))["applications"]
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
-        render = renderer(str(ROLES / ROLE), ROLE)
-        arguments = {
-            "name": application["name"],
-            "root": application["root"],
-            "requirements": application["requirements"],
-            "python": application["python"],
-            "files": slot_files(render, application, ROLES / ROLE / "files" / "draining_worker.py"),
-            "environment": environment_text(render, application),
-            "health": {
-                "path": application["health_path"],
-                "host": application["health_host"],
-                "timeout": application["health_timeout"],
-            },
-            "keep": application["releases"],
-        }
-        # Ansible removes this one also when the run is interrupted.
-        with tempfile.TemporaryDirectory(dir=C.DEFAULT_LOCAL_TMP) as folder:
-            result.update(self._deploy(application["source"], arguments, folder, variables))
+        name = self._task.args["name"]
+        application = next(item for item in applications if item["name"] == name)
+        arguments = {key: application[key] for key in ("name", "state", "root")}
+        arguments["by"] = f"{getpass.getuser()}@{socket.gethostname()}"
+        if application["state"] == "absent":
+            result.update(self._call(arguments, variables))
+        else:
+            arguments.update(self._arguments(application, variables))
+            # Ansible removes this one also when the run is interrupted.
+            with tempfile.TemporaryDirectory(dir=C.DEFAULT_LOCAL_TMP) as folder:
+                result.update(self._deploy(application["source"], arguments, folder, variables))
         # The module's arguments come back in the result, the environment's text hidden, the rest long.
         result.pop("invocation", None)
+        self._tell(result)
         return result
+
+    def _arguments(self, application: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        render = renderer(str(ROLES / ROLE), ROLE)
+        hosts = variables.get("ansible_play_hosts_all") or [variables["inventory_hostname"]]
+        return {
+            "phase": self._task.args["phase"],
+            "prepared": self._task.args.get("prepared"),
+            "first": variables["inventory_hostname"] == hosts[0],
+            "install": {
+                "installer": application["installer"],
+                "requirements": application["requirements"],
+                "index": application["index"],
+                "packages": application["server_packages"],
+                "server": application["server"],
+            },
+            "files": slot_files(render, application, ROLES / ROLE / "files"),
+            "environment": environment_text(render, application),
+            "keep": application["releases"],
+            **{key: application[key] for key in ("python", "health", "smoke", "hooks", "static", "release", "warm")},
+        }
 
     def _deploy(
         self, source: dict[str, t.Any], arguments: dict[str, t.Any], folder: str, variables: dict[str, t.Any]
     ) -> dict[str, t.Any]:
-        if source["type"] == "git":
-            commit = str(self._task.args["commit"])
-            described = {"type": "git", "url": source["url"], "version": source["version"], "digest": commit}
-            return self._call(
-                {**arguments, "source": described, "repository": self._task.args["repository"]}, variables
-            )
-        archive = os.path.join(folder, "source.tar.gz")
-        described = {"type": "directory", "digest": pack(source["path"], source["exclude"], archive)}
+        """Call the module, and once more with the source where a release has to be built from it."""
+        snapshot = Snapshot(source, folder) if source.get("path") else None
+        described = snapshot.described if snapshot else source
         result = self._call({**arguments, "source": described}, variables)
-        if not result.get("needs_archive"):
+        if snapshot is None or not result.get("needs_archive"):
             return result
-        # Sent only when a release has to be built from it.
         remote = self._make_tmp_path()
         try:
-            archived = self._connection._shell.join_path(remote, "source.tar.gz")
-            self._transfer_file(archive, archived)
+            archived = self._connection._shell.join_path(remote, "source")
+            self._transfer_file(snapshot.archive(), archived)
             return self._call({**arguments, "source": described, "archive": archived}, variables)
         finally:
             self._remove_tmp_path(remote, force=True)
@@ -82,3 +94,11 @@ class ActionModule(ActionBase):
     def _call(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         result = self._execute_module("asgi.deploy.gunicorn_release", arguments, task_vars=variables)
         return t.cast("dict[str, t.Any]", result)
+
+    def _tell(self, result: dict[str, t.Any]) -> None:
+        """Say what took how long: a release is the one task that people wait for."""
+        steps = ", ".join(f"{step['step']} {step['seconds']} s" for step in result.get("steps") or [])
+        if steps:
+            display.display(f"    {result['name']}, release {result['release']}: {steps}")
+        if result.get("unconfirmed"):
+            display.display(f"    {result['name']}: not confirmed through nginx: {result['unconfirmed']}")

@@ -21,10 +21,11 @@ LOCKS = "/run/asgi-deploy"
 
 
 @contextlib.contextmanager
-def locked(name: str, what: str, seconds: float = 30) -> t.Iterator[None]:
+def locked(name: str, what: str, seconds: float = 30, by: str = "") -> t.Iterator[None]:
     """Hold the lock ``name``, which goes with the process, however that ends.
 
     :param what: what holds it, for the message
+    :param by: who does, for the message of another process that wants it
     :raises ValueError: where another process has it for longer than ``seconds``, naming that process
     """
     os.makedirs(LOCKS, mode=0o700, exist_ok=True)
@@ -43,7 +44,7 @@ def locked(name: str, what: str, seconds: float = 30) -> t.Iterator[None]:
             time.sleep(0.1)
         with naming(path):
             stream.truncate(0)
-            stream.write(str(os.getpid()))
+            stream.write(str(os.getpid()) + (", started by {0}".format(by) if by else ""))
             stream.flush()
         try:
             yield

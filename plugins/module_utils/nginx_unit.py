@@ -27,13 +27,6 @@ def masked_by(paths: t.Sequence[str] = _MASKS) -> t.Optional[str]:
     return next((path for path in paths if os.path.islink(path) and os.path.realpath(path) == "/dev/null"), None)
 
 
-def absent_packages(run: Run, names: t.Sequence[str]) -> t.List[str]:
-    """Return those of the packages that are not installed. Asked of dpkg: apt takes a second to say it."""
-    _code, output, _errors = run(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Abbrev}\n", *names])
-    installed = {line.split()[0] for line in output.splitlines() if line.split()[1:2] == ["ii"]}
-    return [name for name in names if name not in installed]
-
-
 def is_of_the_distribution(run: Run) -> t.Optional[bool]:
     """Return whether the installed nginx is Debian's or Ubuntu's own; None where there is none."""
     code, output, _errors = run(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev}${Maintainer}", "nginx"])

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import http.client
 import os
-import socket
+import pwd
+import secrets
 import time
 import typing as t
 
@@ -18,70 +18,23 @@ from ansible_collections.asgi.deploy.plugins.module_utils.atomic import (
     target_of,
     write_file,
 )
+from ansible_collections.asgi.deploy.plugins.module_utils.health import Health
+from ansible_collections.asgi.deploy.plugins.module_utils.masking import secrets_in, without_secrets
+from ansible_collections.asgi.deploy.plugins.module_utils.smoke import Smoke
 
 SLOTS = ("blue", "green")
 
 #: Seconds between the flip and the end of the old slot: for a connection that nginx was just opening.
 _SETTLE = 0.5
 
-#: Answers that waiting does not change: the path is wrong, or closed to us.
-_FINAL = (400, 401, 403, 404, 405, 410)
+#: Of the application's log so many lines are shown: Gunicorn's own traceback of a failed start alone has 40.
+_LINES = 120
 
 Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
 
 class SlotError(Exception):
     """A release did not start or answer; the text holds the application's own last log lines."""
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-class Health(t.NamedTuple):
-    """The question that a release has to answer. ``timeout`` in seconds."""
-
-    path: str
-    host: str
-    timeout: int
-
-    def ask(self, address: str) -> t.Optional[str]:
-        """Return why the socket at ``address`` is not healthy, or None."""
-        return self._ask(address)[1]
-
-    def _ask(self, address: str) -> t.Tuple[int, t.Optional[str]]:
-        """Return the status, 0 without one, and why it is not healthy, or None."""
-        connection = UnixConnection(address, timeout=min(5, self.timeout))
-        try:
-            connection.request("GET", self.path, headers={"Host": self.host, "X-Forwarded-Proto": "https"})
-            answer = connection.getresponse()
-            body = answer.read(200)
-        except (OSError, http.client.HTTPException) as error:
-            return 0, "GET {0} had no answer: {1}".format(self.path, error)
-        finally:
-            connection.close()
-        if answer.status == 200:
-            return 200, None
-        return answer.status, "GET {0} answered {1} instead of 200: {2}".format(
-            self.path, answer.status, body.decode("utf-8", "replace").strip()
-        )
-
-    def wait(self, address: str) -> t.Optional[str]:
-        """Ask until it is healthy, or until the time is over."""
-        deadline = time.monotonic() + self.timeout
-        while True:
-            status, problem = self._ask(address)
-            # A worker has started when this is asked.
-            if problem is None or time.monotonic() > deadline or status in _FINAL:
-                return problem
-            time.sleep(0.2)
 
 
 class UnitState(t.NamedTuple):
@@ -93,15 +46,24 @@ class UnitState(t.NamedTuple):
 
 
 class Slots:
-    """:param files: each slot's files, path to text; :param environment: text of the environment file"""
+    """:param files: each slot's files, path to text; :param environment: text of the environment file
+    :param warm: seconds for which the slot before goes on running after a switch
+    """
 
     def __init__(
-        self, name: str, root: str, files: t.Mapping[str, t.Mapping[str, str]], environment: str, run: Run
+        self,
+        name: str,
+        root: str,
+        files: t.Mapping[str, t.Mapping[str, str]],
+        environment: str,
+        warm: int,
+        run: Run,
     ) -> None:
         self.name = name
         self.root = root
         self.files = files
         self.environment = environment
+        self.warm = warm
         self._run = run
 
     @property
@@ -124,6 +86,9 @@ class Slots:
             # Before the first release, or the link was lost: then the slot that runs may still be of use.
             return next((slot for slot in SLOTS if not self.is_active(slot)), SLOTS[0])
         return _other(live)
+
+    def service_file(self, slot: str) -> str:
+        return "/etc/systemd/system/" + self._units(slot)[0]
 
     def release_of(self, slot: t.Optional[str]) -> t.Optional[str]:
         """Return the name of the release that ``slot`` runs."""
@@ -159,8 +124,10 @@ class Slots:
         due: t.List[t.Callable[[], None]] = []
         if not all(state.enabled for state in self._states(live)):
             due.append(lambda: self._systemctl("enable", live))
-        if any(state.active or state.enabled or state.failed for state in self._states(other)):
-            due.append(lambda: self._retire(other))
+        states = self._states(other)
+        ends = any(state.active for state in states) and not self._is_kept_warm()
+        if ends or any(state.enabled or state.failed for state in states):
+            due.append(lambda: self.retire(other))
         if target_of(os.path.join(self.root, "current")) != wanted_link:
             due.append(lambda: flip(os.path.join(self.root, "current"), wanted_link))
         for path in map(self._environment_file, SLOTS):
@@ -170,50 +137,104 @@ class Slots:
 
     def start(self, slot: str, release: str, health: Health) -> None:
         """Start ``release`` in ``slot`` and prove it. :raises SlotError: and the slot is stopped again"""
+        self._forget_warm()
+        if self.is_as_wanted(slot, release) and self.is_active(slot) and health.wait(self.socket(slot)) is None:
+            # It was kept warm, and is what is wanted.
+            return
+        # Waits for what is still draining there.
         self._systemctl("stop", slot)
         self._systemctl("reset-failed", slot)
         self._write(slot, release)
-        began = "@{0:.6f}".format(time.time())
+        began = time.time()
         code, _output, errors = self._run(["systemctl", "start", *self._units(slot)])
         words = errors.strip() or "systemctl could not start " + self._units(slot)[0]
         problem = None if code == 0 else words.splitlines()[0]
         problem = problem or health.wait(self.socket(slot))
         if problem:
-            log = self._run(
-                [
-                    "journalctl",
-                    "--unit=" + self._units(slot)[0],
-                    "--since=" + began,
-                    "--lines=120",
-                    "--no-pager",
-                    "--output=cat",
-                ]
-            )[1]
-            self._systemctl("stop", slot)
-            self._systemctl("reset-failed", slot)
-            # The release may go, and a link to nothing would puzzle whoever looks.
-            os.unlink(self._release_link(slot))
-            raise SlotError("{0}\nThe application's last log lines:\n{1}".format(problem, log.strip() or "(none)"))
+            self._give_up(slot, problem, began)
 
-    def switch(self, slot: str, health: Health) -> None:
-        """Make ``slot`` the one that nginx reaches. :raises SlotError: and the one before is again"""
-        before = target_of(self.current)
+    def switch(self, slot: str, health: Health, smoke: t.Optional[Smoke]) -> t.Optional[str]:
+        """Make ``slot`` the one that nginx reaches, and return why nginx was not asked to confirm it, or None.
+
+        :raises SlotError: and the one before is again
+        """
+        live, before, began = self.live(), target_of(self.current), time.time()
+        skipped = self._no_smoke(live, smoke)
         self._systemctl("enable", slot)
         flip(self.current, self.socket(slot))
         problem = health.ask(self.current)
+        if problem is None and smoke is not None and skipped is None:
+            problem = smoke.wait(self.probe(slot) or "")
         if problem is not None:
             flip_back(self.current, before)
             self._systemctl("disable", slot)
-            self._systemctl("stop", slot)
-            raise SlotError("After the switch: " + problem)
+            self._give_up(slot, "After the switch: " + problem, began)
+        return skipped
 
-    def _retire(self, slot: str) -> None:
+    def probe(self, slot: str) -> t.Optional[str]:
+        """Return the text that a request has to bring so that ``slot`` says that it was the one to answer."""
+        return (read_text(self._probe_file(slot)) or "").strip() or None
+
+    def retire(self, slot: str) -> None:
         """Let ``slot`` drain and end, without waiting for it."""
         time.sleep(_SETTLE)
         self._systemctl("disable", slot)
         self._run(["systemctl", "stop", "--no-block", *self._units(slot)])
         # One that had failed would be listed, and alarm somebody, for ever.
         self._systemctl("reset-failed", slot)
+
+    def keep_warm(self, slot: str) -> None:
+        """Let ``slot`` run on for a while, but not after a reboot."""
+        self._systemctl("disable", slot)
+        self._run(
+            [
+                "systemd-run",
+                "--quiet",
+                "--collect",
+                "--unit=" + self._warm_unit,
+                "--on-active={0}s".format(self.warm),
+                "--timer-property=AccuracySec=1s",
+                "--description=Ends the slot of {0} that was kept warm".format(self.name),
+                "systemctl",
+                "stop",
+                *self._units(slot),
+            ]
+        )
+
+    @property
+    def _warm_unit(self) -> str:
+        return self.name + "-retire"
+
+    def _is_kept_warm(self) -> bool:
+        return bool(self.warm) and self._run(["systemctl", "is-active", "--quiet", self._warm_unit + ".timer"])[0] == 0
+
+    def _forget_warm(self) -> None:
+        self._run(["systemctl", "--quiet", "stop", self._warm_unit + ".timer"])
+
+    def _no_smoke(self, live: t.Optional[str], smoke: t.Optional[Smoke]) -> t.Optional[str]:
+        """Return why an answer through nginx would tell nothing of the new release, or None."""
+        if smoke is None:
+            return "no site of this host serves the application"
+        if live is None:
+            return "there is no release yet that nginx reaches"
+        probe = self.probe(live)
+        if probe is None or not smoke.reaches(probe):
+            return "the release before did not answer {0} through nginx either".format(smoke.path)
+        return None
+
+    def _give_up(self, slot: str, problem: str, began: float) -> t.NoReturn:
+        unit = self._units(slot)[0]
+        since = "--since=@{0:.6f}".format(began)
+        lines = "--lines={0}".format(_LINES)
+        log = self._run(["journalctl", "--unit=" + unit, since, lines, "--no-pager", "--output=cat"])[1].strip()
+        self._systemctl("stop", slot)
+        self._systemctl("reset-failed", slot)
+        # The release may go, and a link to nothing would puzzle whoever looks.
+        for path in (self._release_link(slot), self._probe_file(slot)):
+            if os.path.lexists(path):
+                os.unlink(path)
+        shown = without_secrets(log, secrets_in(self.environment)) or "(none)"
+        raise SlotError("{0}\nThe application's last log lines:\n{1}".format(problem, shown))
 
     def _states(self, slot: str) -> t.List["UnitState"]:
         command = ["systemctl", "show", "--property=ActiveState,UnitFileState", *self._units(slot)]
@@ -228,11 +249,18 @@ class Slots:
             if read_text(path) != text:
                 write_file(path, text)
         write_file(self._environment_file(slot), self.environment, mode=0o600)
+        write_file(self._probe_file(slot), secrets.token_hex(16) + "\n", mode=0o640, group=self._group())
         flip(self._release_link(slot), os.path.join("../../releases", release))
         self._run(["systemctl", "daemon-reload"])
 
     def _release_link(self, slot: str) -> str:
         return os.path.join(self.root, "slots", slot, "release")
+
+    def _probe_file(self, slot: str) -> str:
+        return os.path.join(self.root, "slots", slot, "probe")
+
+    def _group(self) -> int:
+        return pwd.getpwnam(self.name).pw_gid
 
     def _environment_file(self, slot: str) -> str:
         return os.path.join(self.root, "slots", slot, "environment")

@@ -12,11 +12,12 @@ short_description: Put a release of an ASGI application live, or leave the one b
 version_added: 0.1.0
 description:
   - Builds the release with its own virtual environment, starts it in the idle slot, asks its health path, switches
-    the socket that nginx reaches to it, and lets the old slot drain.
+    the socket that nginx reaches to it, confirms it through nginx, and lets the old slot drain.
   - Whatever fails, the release before serves on, nothing of the new one is left, and the message holds the
     application's own last log lines.
   - A changed setting goes the same way as new code. The same release with the same settings changes nothing.
-  - Part of the role P(asgi.deploy.gunicorn_app#role), which renders the files on the controller.
+  - Part of the role P(asgi.deploy.gunicorn_app#role), which renders the files on the controller. The role runs it twice
+    for an application, by O(phase), so that on a fleet nothing goes live before the migrations are done.
 author:
   - The asgi.deploy authors (@asgi)
 options:
@@ -24,53 +25,72 @@ options:
     description: Name of the application, its user and its units.
     type: str
     required: true
+  state:
+    description: C(absent) removes the application, but for its data.
+    type: str
+    default: present
+    choices: [present, absent]
+  phase:
+    description: >-
+      C(prepare) fetches and builds the release and runs the hooks that come before its start; C(live) starts it,
+      proves it and switches to it.
+    type: str
+    default: prepare
+    choices: [prepare, live]
+  prepared:
+    description: Name of the release that O(phase=prepare) returned, for O(phase=live).
+    type: str
+  by:
+    description: Who deploys, for the message of another deployment at the same time.
+    type: str
+    default: ""
+  first:
+    description: Whether this is the host that runs the hooks that run once.
+    type: bool
+    default: true
   root:
     description: Folder of the application.
     type: path
     required: true
   source:
-    description: What the release is built from; C(type), C(digest) and what else identifies it for a reader.
+    description: What the release is built from; C(type) and its keys, of which the controller may know the digest.
     type: dict
-    required: true
   archive:
-    description: A tar archive on the host with the source, for C(type=directory).
+    description: A tar archive on the host with the source, sent by the controller.
     type: path
-  repository:
-    description: A git checkout on the host, for C(type=git); C(source.digest) is the commit.
-    type: path
-  requirements:
-    description: The locked requirements file, relative to the source.
-    type: str
-    required: true
+  install:
+    description: How it is installed; C(installer), C(requirements), C(index), C(packages) and C(server).
+    type: dict
   python:
     description: Interpreter for the virtual environment.
     type: path
-    required: true
   files:
     description: For each slot, path on the host to text.
     type: dict
-    required: true
   environment:
     description: Text of the environment file, which only root can read.
     type: str
-    required: true
   health:
-    description: The question that a release has to answer with 200.
+    description: The question that a release has to answer; C(path), C(host), C(timeout), C(status), C(body), C(successes).
     type: dict
-    required: true
-    suboptions:
-      path:
-        description: Path to ask for.
-        type: str
-        required: true
-      host:
-        description: Host header to ask with.
-        type: str
-        required: true
-      timeout:
-        description: Seconds until it must have answered.
-        type: int
-        required: true
+  smoke:
+    description: The request through nginx; C(path), C(domain), C(https), C(timeout). Without a value there is none.
+    type: dict
+  hooks:
+    description: Lists of hooks by when they run, C(before), C(after), C(rollback).
+    type: dict
+  static:
+    description: Folders of the source that are published; C(folder) and C(as) of each.
+    type: list
+    elements: dict
+    default: []
+  release:
+    description: The release to go back to, C(previous) or a name.
+    type: str
+  warm:
+    description: Seconds for which the slot before runs on after a switch.
+    type: int
+    default: 0
   keep:
     description: Releases to keep, the live one included.
     type: int
@@ -85,23 +105,46 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Put the release live
+- name: Build the release
   asgi.deploy.gunicorn_release:
+    name: notes
 """
 
 RETURN = r"""
-release:
-  description: Name of the live release.
-  type: str
-  returned: success
-slot:
-  description: The live slot, C(blue) or C(green).
+due:
+  description: There is a prepared release to put live.
+  type: bool
+  returned: with O(phase=prepare)
+name:
+  description: Name of the application.
   type: str
   returned: success
 needs_archive:
   description: The release has to be built, and the archive is missing; nothing was changed.
   type: bool
   returned: when it is so
+release:
+  description: Name of the release that is live, or is to be.
+  type: str
+  returned: success
+removed:
+  description: What was removed of an application that is absent.
+  type: list
+  elements: str
+  returned: with O(state=absent)
+slot:
+  description: The slot of that release, C(blue) or C(green).
+  type: str
+  returned: success
+steps:
+  description: What was done, each C(step) with its C(seconds).
+  type: list
+  elements: dict
+  returned: when something was done
+unconfirmed:
+  description: Why the switch was not confirmed through nginx.
+  type: str
+  returned: with O(phase=live), when it was not
 """
 
 import contextlib
@@ -110,67 +153,30 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, locked, words_of
-from ansible_collections.asgi.deploy.plugins.module_utils.release import (
-    BuildError,
-    Releases,
-    unpack_archive,
-    unpack_commit,
-)
-from ansible_collections.asgi.deploy.plugins.module_utils.slots import Health, SlotError, Slots
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import locked, words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.deployment import Deployment
+from ansible_collections.asgi.deploy.plugins.module_utils.hooks import HookError
+from ansible_collections.asgi.deploy.plugins.module_utils.release import BuildError
+from ansible_collections.asgi.deploy.plugins.module_utils.removal import remove_application, would_remove
+from ansible_collections.asgi.deploy.plugins.module_utils.slots import SlotError
 
 
-def unpacker(params: t.Mapping[str, t.Any]) -> t.Callable[[str], None]:
-    if params["archive"]:
-        return lambda folder: unpack_archive(params["archive"], folder)
-    return lambda folder: unpack_commit(params["repository"], params["source"]["digest"], folder)
+def remove(module: AnsibleModule) -> t.Dict[str, t.Any]:
+    name = module.params["name"]
+    if module.check_mode:
+        found = would_remove(name, module.run_command)
+    else:
+        found = remove_application(name, module.run_command)
+    before = "".join(item + "\n" for item in found)
+    diff = [{"before_header": name, "after_header": name, "before": before, "after": ""}] if found else []
+    return {"changed": bool(found), "due": False, "removed": found, "diff": diff}
 
 
-def what_serves(slots: Slots, live: t.Optional[str]) -> str:
-    if live is None:
-        return "There is no release before it: the application is not served."
-    verb = "serves on" if slots.is_active(live) else "does not serve either"
-    return "The release before it, {0}, {1}.".format(slots.release_of(live), verb)
-
-
-def deploy(params: t.Mapping[str, t.Any], releases: Releases, slots: Slots, check_mode: bool) -> t.Dict[str, t.Any]:
-    health = Health(**params["health"])
-    identity = releases.identify(params["source"], params["requirements"])
-    release, live = releases.find(identity), slots.live()
-
-    if slots.is_as_wanted(live, release) and slots.is_active(live) and health.ask(slots.current) is None:
-        due = slots.repairs(live)
-        for repair in [] if check_mode else due:
-            repair()
-        return {"changed": bool(due), "release": release, "slot": live, "diff": []}
-
-    slot = slots.idle()
-    diff = diff_of(slots.on_disk(live) if live else {}, slots.files[live or slot])
-    if release != slots.release_of(live):
-        diff += diff_of(
-            {"release": (slots.release_of(live) or "") + "\n"}, {"release": (release or "(to be built)") + "\n"}
-        )
-    if check_mode:
-        return {"changed": True, "release": release or identity, "slot": slot, "diff": diff}
-    if release is None and params["source"]["type"] == "directory" and not params["archive"]:
-        return {"changed": False, "needs_archive": True}
-
-    built = release is None
-    if built:
-        release = releases.build(
-            identity, params["source"], unpacker(params), params["requirements"], slots.used_releases()
-        )
-    try:
-        slots.start(slot, release, health)
-        slots.switch(slot, health)
-    except SlotError as error:
-        if built:
-            releases.remove(release)
-        raise SlotError("{0}\n{1}".format(error, what_serves(slots, live))) from error
-    for repair in slots.repairs(slot):
-        repair()
-    releases.prune(params["keep"], slots.used_releases())
-    return {"changed": True, "release": release, "slot": slot, "diff": diff}
+def deploy(module: AnsibleModule) -> t.Dict[str, t.Any]:
+    deployment = Deployment(module.params, module.run_command)
+    if module.params["phase"] == "prepare":
+        return deployment.prepare(module.check_mode)
+    return deployment.go_live(module.params["prepared"])
 
 
 def main() -> None:
@@ -179,38 +185,42 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
+            "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+            "phase": {"type": "str", "default": "prepare", "choices": ["prepare", "live"]},
+            "prepared": {"type": "str"},
+            "by": {"type": "str", "default": ""},
+            "first": {"type": "bool", "default": True},
             "root": {"type": "path", "required": True},
-            "source": {"type": "dict", "required": True},
+            "source": {"type": "dict"},
             "archive": {"type": "path"},
-            "repository": {"type": "path"},
-            "requirements": {"type": "str", "required": True},
-            "python": {"type": "path", "required": True},
-            "files": {"type": "dict", "required": True},
-            "environment": {"type": "str", "required": True, "no_log": True},
-            "health": {
-                "type": "dict",
-                "required": True,
-                "options": {
-                    "path": {"type": "str", "required": True},
-                    "host": {"type": "str", "required": True},
-                    "timeout": {"type": "int", "required": True},
-                },
-            },
+            # It may hold the password of an index.
+            "install": {"type": "dict", "no_log": True},
+            "python": {"type": "path"},
+            "files": {"type": "dict"},
+            "environment": {"type": "str", "no_log": True},
+            "health": {"type": "dict"},
+            "smoke": {"type": "dict"},
+            "hooks": {"type": "dict"},
+            "static": {"type": "list", "elements": "dict", "default": []},
+            "release": {"type": "str"},
+            "warm": {"type": "int", "default": 0},
             "keep": {"type": "int", "default": 3},
         },
+        required_if=[
+            ("state", "present", ("source", "install", "python", "files", "environment", "health", "hooks")),
+            ("phase", "live", ("prepared",)),
+        ],
         supports_check_mode=True,
     )
     params = module.params
-    releases = Releases(params["name"], params["root"], params["python"])
-    slots = Slots(params["name"], params["root"], params["files"], params["environment"], module.run_command)
     try:
         # At once: a deployment takes longer than anybody would wait for it.
-        lock = locked(params["name"], "Another deployment of " + params["name"], seconds=0)
+        lock = locked(params["name"], "Another deployment of " + params["name"], seconds=0, by=params["by"])
         with contextlib.nullcontext() if module.check_mode else lock:
-            result = deploy(params, releases, slots, module.check_mode)
-    except (BuildError, SlotError, ValueError, OSError) as error:
+            result = remove(module) if params["state"] == "absent" else deploy(module)
+    except (BuildError, HookError, SlotError, ValueError, OSError) as error:
         module.fail_json(msg=words_of(error))
-    module.exit_json(**result)
+    module.exit_json(name=params["name"], **result)
 
 
 if __name__ == "__main__":

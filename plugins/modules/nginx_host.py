@@ -106,10 +106,10 @@ from ansible_collections.asgi.deploy.plugins.module_utils.host_files import File
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import ENTRY, MARK
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_unit import (
     Unit,
-    absent_packages,
     is_of_the_distribution,
     masked_by,
 )
+from ansible_collections.asgi.deploy.plugins.module_utils.packages import absent_packages
 from ansible_collections.asgi.deploy.plugins.module_utils.signing_key import fetch_keyring, is_kept, write_keyring
 
 DROP_IN = "/etc/systemd/system/nginx.service.d/"

@@ -12,7 +12,6 @@ import pytest
 
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_unit import (
     Unit,
-    absent_packages,
     is_of_the_distribution,
     masked_by,
 )
@@ -33,20 +32,6 @@ def test_masked(tmp_path: Path) -> None:
     unit.symlink_to("/dev/null")
     assert masked_by([str(other), str(unit)]) == str(other)
     assert masked_by([str(unit)]) == str(unit)
-
-
-@pytest.mark.parametrize(
-    ("printed", "absent"),
-    [
-        ("nginx ii \nopenssl ii \n", []),
-        ("nginx ii \n", ["openssl"]),
-        # Removed, its configuration left; and one that is known by name only.
-        ("nginx rc \nopenssl un \n", ["nginx", "openssl"]),
-        ("", ["nginx", "openssl"]),
-    ],
-)
-def test_absent_packages(fake_run: Fixture, printed: str, absent: list[str]) -> None:
-    assert absent_packages(fake_run({"dpkg-query": (1, printed, "")}), ["nginx", "openssl"]) == absent
 
 
 @pytest.mark.parametrize(

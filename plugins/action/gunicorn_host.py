@@ -1,0 +1,43 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say what a host needs for its applications, and hand it to the module of the same name."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_needs import packages
+from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
+
+
+class ActionModule(ActionBase):
+    """Takes the role's variables from the host."""
+
+    _VALID_ARGS = frozenset(("only",))
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        result = super().run(tmp, variables)
+        try:
+            applications = normalise("gunicorn_app", Host(variables, self._templar.template))["applications"]
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
+        only = self._task.args.get("only")
+        names = [application["name"] for application in applications]
+        if only and only not in names:
+            raise AnsibleActionFail(f'app: "{only}" is refused; accepted: {" or ".join(names)}')
+        chosen = [application for application in applications if not only or application["name"] == only]
+        present = [application for application in chosen if application["state"] == "present"]
+        arguments = {
+            "packages": packages(present),
+            "users": [application["name"] for application in present],
+        }
+        result.update(self._execute_module("asgi.deploy.gunicorn_host", arguments, task_vars=variables))
+        result.pop("invocation", None)
+        result["present"] = arguments["users"]
+        result["absent"] = [application["name"] for application in chosen if application["state"] == "absent"]
+        return result

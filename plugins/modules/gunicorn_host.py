@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: gunicorn_host
+short_description: Prepare a host for its ASGI applications
+version_added: 0.2.0
+description:
+  - Makes the applications' users, and says which packages are missing.
+  - Part of the role P(asgi.deploy.gunicorn_app#role).
+author:
+  - The asgi.deploy authors (@asgi)
+options:
+  packages:
+    description: Packages of the distribution that have to be there.
+    type: list
+    elements: str
+    required: true
+  users:
+    description: Names of the applications, which are their users' too.
+    type: list
+    elements: str
+    required: true
+attributes:
+  check_mode:
+    description: Says which users would be made.
+    support: full
+  diff_mode:
+    description: Shows the lines that /etc/passwd would get.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Prepare the host
+  asgi.deploy.gunicorn_host:
+"""
+
+RETURN = r"""
+install:
+  description: The packages to install now.
+  type: list
+  elements: str
+  returned: success
+present:
+  description: Names of the applications to deploy.
+  type: list
+  elements: str
+  returned: success
+absent:
+  description: Names of the applications to remove.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import pwd
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.asgi.deploy.plugins.module_utils.packages import absent_packages
+
+#: By the comment the user is known as ours: a name that somebody else has is refused.
+COMMENT = "asgi.deploy application"
+
+
+def is_there(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def main() -> None:
+    names = {"type": "list", "elements": "str", "required": True}
+    module = AnsibleModule(argument_spec={"packages": names, "users": names}, supports_check_mode=True)
+    missing = [name for name in module.params["users"] if not is_there(name)]
+    for name in [] if module.check_mode else missing:
+        command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell=/usr/sbin/nologin"]
+        command += ["--home-dir=/var/lib/" + name, "--comment=" + COMMENT, name]
+        code, output, errors = module.run_command(command)
+        if code:
+            module.fail_json(msg="useradd failed: " + (errors or output).strip())
+    diff = [{"before": "", "after": "".join("user {0}\n".format(name) for name in missing)}] if missing else []
+    module.exit_json(
+        changed=bool(missing), diff=diff, install=absent_packages(module.run_command, module.params["packages"])
+    )
+
+
+if __name__ == "__main__":
+    main()
