@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
-from ansible_collections.asgi.deploy.plugins.plugin_utils.values import integer
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import integer, unfit
 
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 _RELEASE = re.compile(r"previous|[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
@@ -104,7 +104,7 @@ def _hook(hook: t.Mapping[str, t.Any], path: str, once: bool) -> dict[str, t.Any
     if not command or not command[0]:
         raise Refused(f"{path}.command", command, "a program and its arguments, each an item of the list")
     for index, word in enumerate(command):
-        if _CONTROL.search(word):
+        if _CONTROL.search(word) or unfit(word):
             raise Refused(f"{path}.command[{index}]", word, "text on one line, without control characters")
     return {
         "command": list(command),

@@ -27,6 +27,8 @@ class Wanted(t.NamedTuple):
     server: str
     cpu_quota: float | None
     memory_max: int | None
+    #: Where that limit is stated.
+    memory_path: str = "gunicorn_app_memory_max"
 
     @property
     def least(self) -> int:
@@ -56,6 +58,11 @@ def _stated(item: Wanted, memory_mb: int | None) -> int | None:
     """Return the number of workers that needs no arithmetic, None where there is none."""
     if item.workers is not None:
         integer(item.path, item.workers, 1, 1000)
+    if item.memory_max is not None and MASTER_MB + item.worker_memory > item.memory_max:
+        needs = (
+            f"{MASTER_MB + item.worker_memory} MB: one worker, as gunicorn_app_worker_memory_mb says, and its master"
+        )
+        raise Refused(item.memory_path, f"{item.memory_max}m", f"at least {needs}")
     if item.server == "uvicorn":
         if item.workers not in (None, 1):
             raise Refused(item.path, item.workers, "1 with gunicorn_app_server: uvicorn, which runs one process")
@@ -67,8 +74,7 @@ def _stated(item: Wanted, memory_mb: int | None) -> int | None:
         raise Refused(item.path, item.workers, f"fewer: {needs}, the host has {memory_mb} MB")
     if item.memory_max is not None and MASTER_MB + item.workers * item.worker_memory > item.memory_max:
         needs = f"{MASTER_MB + item.workers * item.worker_memory} MB"
-        raise Refused(item.path, item.workers, f"fewer, or more memory: they need {needs}, a slot may have "
-                                               f"{item.memory_max} MB")  # fmt: skip
+        raise Refused(item.path, item.workers, f"fewer: they need {needs}, a slot may have {item.memory_max} MB")
     return item.workers
 
 
@@ -76,7 +82,7 @@ def _count(item: Wanted, vcpus: int | None, memory_mb: int | None, sharing: int)
     if item.server == "uvicorn":
         return 1, "uvicorn alone is one process"
     if item.workers is not None:
-        return item.workers, "as gunicorn_app_workers says"
+        return item.workers, f"as {item.path} says"
     if vcpus is None or memory_mb is None:
         raise Refused(item.path, None, "a number, or the host's facts: the play has not gathered them")
     memory = memory_mb // sharing

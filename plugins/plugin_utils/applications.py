@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_proof import Served
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_workers import Wanted, share_workers
 from ansible_collections.asgi.deploy.plugins.plugin_utils.application import normalise_application
-from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
+from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import HIDDEN, Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.shape import conform
-from ansible_collections.asgi.deploy.plugins.plugin_utils.values import integer, known_keys, size_bytes
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import field, integer, size_bytes
 
 _LIST = "gunicorn_app_applications"
 _PREFIX = "gunicorn_app_"
+#: The variables that the host is asked about, see host_questions.py.
+ASKED = ("name", "python", "proxy_group")
 _VARIABLE = re.compile(rf"{_PREFIX}([a-z_]+)(.*)", re.DOTALL)
 
 
@@ -27,6 +30,15 @@ class Given(t.NamedTuple):
     values: dict[str, t.Any]
     number: int | None = None
     own: t.Collection[str] = ()
+
+    @property
+    def name(self) -> str:
+        """The application's name, which is required."""
+        name = self.values["gunicorn_app_name"]
+        if name is None:
+            place = "gunicorn_app_name" if self.number is None else f"{_LIST}[{self.number}].name"
+            raise Refused(place, None, "a value (str); it is required")
+        return str(name)
 
     def place(self, path: str) -> str:
         """Return where the variable at ``path`` was written: in the list, or as the default for all in it."""
@@ -58,12 +70,22 @@ def given_applications(options: t.Mapping[str, t.Any], values: t.Mapping[str, t.
     keys = [name.removeprefix(_PREFIX) for name in single]
     found = []
     for index, entry in enumerate(listed):
-        known_keys(f"{_LIST}[{index}]", entry, keys)
+        _refuse_unknown(f"{_LIST}[{index}]", entry, keys)
         given = Given({}, index, frozenset(entry))
         own = {f"{_PREFIX}{key}": value for key, value in entry.items()}
         with given.placed():
             found.append(given._replace(values=conform(single, {**values, **own})))
     return found
+
+
+def _refuse_unknown(path: str, entry: t.Mapping[t.Any, t.Any], keys: t.Sequence[str]) -> None:
+    """Refuse a key that there is not, with a hint. Its value may be a secret: a slip for ``env`` is enough."""
+    for key in entry:
+        if key not in keys:
+            bare = str(key).removeprefix(_PREFIX)
+            meant = bare if bare in keys else next(iter(difflib.get_close_matches(bare, keys, n=1)), None)
+            hint = f"; did you mean {meant}?" if meant else ""
+            raise Refused(field(path, key), HIDDEN, f"the role's variables without {_PREFIX}{hint}")
 
 
 def normalise_applications(
@@ -82,22 +104,17 @@ def normalise_applications(
     applications: list[dict[str, t.Any]] = []
     for item in given:
         with item.placed():
-            name = item.values["gunicorn_app_name"]
-            if name is None:
-                raise Refused(_name_of(item), None, "a value (str); it is required")
-            application = normalise_application(item.values, served(name))
-            if name in [other["name"] for other in applications]:
-                raise Refused("gunicorn_app_name", name, "each application once")
+            application = normalise_application(item.values, served(item.name))
+            if item.name in [other["name"] for other in applications]:
+                raise Refused("gunicorn_app_name", item.name, "a name that no other application of the host has")
+        # For what only the host can tell of them.
+        application["places"] = {key: item.place(f"{_PREFIX}{key}") for key in ASKED}
         applications.append(application)
     present = [(item, own) for item, own in zip(given, applications, strict=True) if own["state"] == "present"]
     counts = share_workers([_wanted(item, application) for item, application in present], vcpus, memory_mb)
     for (_item, application), (workers, reason) in zip(present, counts, strict=True):
         application.update(workers=workers, workers_reason=reason)
     return applications
-
-
-def _name_of(item: Given) -> str:
-    return "gunicorn_app_name" if item.number is None else f"{_LIST}[{item.number}].name"
 
 
 def _wanted(item: Given, application: t.Mapping[str, t.Any]) -> Wanted:
@@ -112,4 +129,5 @@ def _wanted(item: Given, application: t.Mapping[str, t.Any]) -> Wanted:
         server=application["server"],
         cpu_quota=application["cpu_quota"],
         memory_max=None if limit is None else size_bytes(limit) // 2**20,
+        memory_path=item.place("gunicorn_app_memory_max"),
     )

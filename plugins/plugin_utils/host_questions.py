@@ -44,10 +44,11 @@ def _applications(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
 
 
 def _application(application: Structure) -> list[dict[str, t.Any]]:
+    places = application["places"]
     return [
-        {"kind": "application", "path": "gunicorn_app_name", "value": application["name"]},
-        *_named("interpreter", "gunicorn_app_python", application["python"]),
-        *_named("group", "gunicorn_app_proxy_group", application["proxy_group"]),
+        {"kind": "application", "path": places["name"], "value": application["name"]},
+        *_named("interpreter", places["python"], application["python"]),
+        *_named("group", places["proxy_group"], application["proxy_group"]),
     ]
 
 

@@ -124,8 +124,8 @@ def _proxy(host: Host) -> dict[str, t.Any]:
     known = None
     if apps_here is not False and any(host.get(name) is not None for name in _SAYS_APPLICATIONS):
         known = {
-            application.values["gunicorn_app_name"]: Application(
-                application.values["gunicorn_app_name"],
+            application.name: Application(
+                application.name,
                 application.values["gunicorn_app_timeout"],
                 application.values["gunicorn_app_health_path"],
             )

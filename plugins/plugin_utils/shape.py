@@ -107,7 +107,7 @@ def _names(key: t.Any, options: Spec) -> str:
 
 
 def _holds_secrets(options: Spec) -> bool:
-    return any(option.get("no_log") and option.get("type") == "dict" for option in options.values())
+    return any(option.get("no_log") for option in options.values())
 
 
 def _typed(option: Spec, value: t.Any, path: str) -> t.Any:

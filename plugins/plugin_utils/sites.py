@@ -199,8 +199,9 @@ def _check_app(app: str, path: str, around: Surroundings) -> None:
         raise Refused(path, app, "an application on this very host (it is not in the group apps), or an upstream")
     if around.applications is not None and app not in around.applications:
         # nginx would load, and answer every request with 502.
-        known = " or ".join(around.applications) or "no application"
-        raise Refused(path, app, f"{known}, the gunicorn_app_name of this host, or an upstream")
+        known = " or ".join(around.applications)
+        here = f"{known}, which this host has" if known else "an application that this host has (it has none)"
+        raise Refused(path, app, f"{here}, or an upstream")
 
 
 def _servers_of_group(upstream: t.Mapping[str, t.Any], path: str, around: Surroundings) -> dict[str, t.Any]:

@@ -59,12 +59,14 @@ def test_single_host_serves_the_application_over_https() -> None:
     inventory = yaml.safe_load(SINGLE_HOST.read_text(encoding="utf-8"))
     [name] = groups_of(inventory)["proxies"]
     host = Host(variables_of(inventory, name), template)
-    application, proxy, certificates = (normalise(role, host) for role in ROLES)
+    applications, proxy, certificates = (normalise(role, host) for role in ROLES)
+    [application] = applications["applications"]
     [site] = proxy["sites"]
     assert f"server unix:{application['socket']};" in site["upstreams"][0]
     assert site["tls"]["source"] == "certbot"
     assert certificates["certificates"] == [{"name": site["name"], "domains": site["domains"]}]
-    assert application["health_host"] == site["domains"][0]
+    assert application["health"]["host"] == site["domains"][0]
+    assert application["smoke"] == {"path": "/health/ready", "domain": site["domains"][0], "https": True, "timeout": 4}
 
 
 def test_single_host_has_twelve_lines_at_most() -> None:

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.host_questions import host_questions
+from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
 
 Normalise = t.Callable[..., dict[str, t.Any]]
 
@@ -31,7 +32,27 @@ NAME = {"kind": "application", "path": "gunicorn_app_name", "value": "notes"}
     ],
 )  # fmt: skip
 def test_questions(normalised: Normalise, role: str, variables: dict[str, t.Any], named: t.Any) -> None:
-    assert host_questions(role, normalised(role, **variables)) == ({"named": named} if named else {})
+    structure = normalised(role, **variables)
+    if role == "gunicorn_app":
+        structure = {"applications": [structure]}
+    assert host_questions(role, structure) == ({"named": named} if named else {})
+
+
+def test_each_application_of_a_list_is_asked_for_at_its_own_place(least: dict[str, dict[str, t.Any]]) -> None:
+    """What goes is not asked about: its user may be half gone, and its interpreter too."""
+    variables = {**least["gunicorn_app"], "gunicorn_app_python": "/opt/python/bin/python3", "gunicorn_app_workers": 1}
+    del variables["gunicorn_app_name"]
+    listed = [{"name": "notes"}, {"name": "old", "state": "absent"}, {"name": "api", "proxy_group": "haproxy"}]
+    host = Host({**variables, "gunicorn_app_applications": listed}, lambda value: value)
+    python = {"kind": "interpreter", "path": "gunicorn_app_python", "value": "/opt/python/bin/python3"}
+    place = "gunicorn_app_applications"
+    assert host_questions("gunicorn_app", normalise("gunicorn_app", host))["named"] == [
+        {"kind": "application", "path": f"{place}[0].name", "value": "notes"},
+        python,
+        {"kind": "application", "path": f"{place}[2].name", "value": "api"},
+        python,
+        {"kind": "group", "path": f"{place}[2].proxy_group", "value": "haproxy"},
+    ]
 
 
 OWN = {"source": "files", "certificate": "/etc/ssl/own.pem", "key": "/etc/ssl/private/own.pem"}

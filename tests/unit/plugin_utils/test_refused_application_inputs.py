@@ -27,6 +27,11 @@ SINGLE: list[tuple[str, t.Any, str, str]] = [
     ("name", "systemd-x", '"systemd-x"', "a name that no user or service of the system has"),
     ("name", True, "true", "a string (quote it)"),
     ("name", None, "null", "it is required"),
+    ("module", None, "null", "it is required"),
+    ("source", None, "null", "it is required"),
+    ("state", "gone", '"gone"', "one of present, absent"),
+    ("applications", "notes", "(hidden)", "a list of dict"),
+    ("applications", {"notes": {"env": {"KEY": "hunter2"}}}, "(hidden)", "a list of dict"),
     *(("module", value, shown, MODULE) for value, shown in [
         ("notes", '"notes"'), ("notes.main", '"notes.main"'), ("notes/main.py:app", '"notes/main.py:app"'),
         (":app", '":app"'),
@@ -88,8 +93,7 @@ VERSION = "a commit, a tag or a branch"
 
 SOURCES: list[tuple[dict[str, t.Any], str, str, str]] = [
     ({}, ".type", "null", "it is required"),
-    ({"type": "svn"}, ".type", '"svn"', "one of directory, git"),
-    ({"type": "archive"}, ".type", '"archive"', "one of directory, git"),
+    ({"type": "svn"}, ".type", '"svn"', "one of archive, directory, git, package"),
     ({"type": "git", "url": "https://a/b"}, ".version", "null", "type git needs it"),
     ({"type": "git", "version": "v1"}, ".url", "null", "type git needs it"),
     ({"type": "directory"}, ".path", "null", "type directory needs it"),
@@ -179,8 +183,6 @@ ODD_BUT_RIGHT: list[tuple[str, t.Any, str, t.Any]] = [
     ("module", "main:app", "module", "main:app"),
     ("module", "a.b_c.d:make.app", "module", "a.b_c.d:make.app"),
     ("module", "a:create_app()", "module", "a:create_app()"),
-    ("health_path", "/", "health_path", "/"),
-    ("health_path", "/a/b?x=1&y=%20", "health_path", "/a/b?x=1&y=%20"),
     ("workers", "4", "workers", 4),
     ("workers", 1, "workers", 1),
     ("timeout", "100", "timeout", 100),
@@ -212,26 +214,46 @@ def test_complete(normalised: Normalise, application_folder: Path) -> None:
     structure = normalised("gunicorn_app")
     excluded = structure["source"].pop("exclude")
     assert {".git", ".venv", "__pycache__", ".env"} <= set(excluded)
-    assert structure == {
-        "name": "notes",
-        "root": "/opt/notes",
-        "socket": "/opt/notes/current.sock",
-        "module": "notes.main:app",
-        "source": {"type": "directory", "path": str(application_folder)},
-        "requirements": "requirements.txt",
-        "env": {},
-        "health_host": "localhost",
-        "health_path": "/health",
-        "health_timeout": 30,
-        "workers": 2,
-        "workers_reason": "workload io on 2 CPUs and 2048 MB, 150 MB a worker, 2 slots",
-        "timeout": 90,
-        "stop_timeout": 120,
-        "keepalive": 75,
-        "python": "/usr/bin/python3",
-        "proxy_group": "www-data",
-        "releases": 3,
-    }
+    # The parts have tests of their own; here stands what each of them leaves of the least that a user writes.
+    assert (
+        structure
+        | {
+            "name": "notes",
+            "state": "present",
+            "root": "/opt/notes",
+            "socket": "/opt/notes/current.sock",
+            "module": "notes.main:app",
+            "source": {"type": "directory", "path": str(application_folder)},
+            "requirements": "requirements.txt",
+            "env": {},
+            "health": {
+                "path": "/health",
+                "host": "localhost",
+                "timeout": 30,
+                "status": 200,
+                "body": None,
+                "successes": 3,
+            },
+            "smoke": None,
+            "hooks": {"before": [], "after": [], "rollback": []},
+            "static": [],
+            "release": None,
+            "warm": 0,
+            "server": "gunicorn",
+            "memory_max": None,
+            "cpu_quota": None,
+            "workers": 2,
+            "workers_reason": "workload io on 2 CPUs and 2048 MB, 150 MB a worker, 2 slots",
+            "timeout": 90,
+            "stop_timeout": 120,
+            "keepalive": 75,
+            "python": "/usr/bin/python3",
+            "proxy_group": "www-data",
+            "releases": 3,
+            "places": {name: f"gunicorn_app_{name}" for name in ("name", "python", "proxy_group")},
+        }
+        == structure
+    )
 
 
 def site(app: str, *domains: str) -> dict[str, t.Any]:
@@ -252,4 +274,4 @@ def site(app: str, *domains: str) -> dict[str, t.Any]:
 def test_health_is_asked_under_a_name_of_the_site(
     normalised: Normalise, sites: list[dict[str, t.Any]], host: str
 ) -> None:
-    assert normalised("gunicorn_app", nginx_proxy_sites=sites)["health_host"] == host
+    assert normalised("gunicorn_app", nginx_proxy_sites=sites)["health"]["host"] == host

@@ -172,4 +172,23 @@ def test_refused(given: dict[str, t.Any], line: str) -> None:
 
 def test_unknown_keys_are_refused_below_the_top() -> None:
     with pytest.raises(Refused, match=r"^here\.other: 1 is refused"):
-        conform(SPEC, {"other": 1}, "here")
+        conform({"text": {"type": "str"}}, {"other": 1}, "here")
+
+
+@pytest.mark.parametrize(
+    ("index", "line"),
+    [
+        ({"pasword": "guess"}, "index.pasword: (hidden) is refused; accepted: only the keys user, password; did you"),
+        ({"word": "guess"}, "index.word: (hidden) is refused; accepted: only the keys user, password"),
+        ({"password": ["guess"]}, "index.password: (hidden) is refused; accepted: a string (quote it)"),
+        ("guess", "index: (hidden) is refused; accepted: a dictionary"),
+    ],
+)
+def test_what_stands_beside_a_secret_is_not_shown(index: t.Any, line: str) -> None:
+    """A token is as secret as a dictionary of secrets is."""
+    spec = {
+        "index": {"type": "dict", "options": {"user": {"type": "str"}, "password": {"type": "str", "no_log": True}}}
+    }
+    with pytest.raises(Refused) as caught:
+        conform(spec, {"index": index})
+    assert str(caught.value).startswith(line)
