@@ -15,7 +15,11 @@ from playbook import Playbook, scenario
 
 NAMES = [platform["name"] for platform in scenario()["platforms"]]
 #: The site that is asked where a test names none.
-DOMAINS = {"default": "notes.example.com", "nginx_proxy": "everything.example.test"}
+DOMAINS = {
+    "default": "notes.example.com",
+    "gunicorn_app": "notes.example.com",
+    "nginx_proxy": "everything.example.test",
+}
 MACHINES = {name: Machine(name, DOMAINS[scenario()["scenario"]["name"]]) for name in NAMES}
 
 

@@ -71,9 +71,9 @@ class Machine:
         command = shlex.join([interpreter, "-c", source, *arguments])
         return json.loads(self.run(command))
 
-    def background(self, script: str, *arguments: str) -> None:
+    def background(self, script: str, *arguments: str, interpreter: str = "/usr/bin/python3") -> None:
         source = (INSIDE / script).read_text(encoding="utf-8")
-        command = shlex.join(["/usr/bin/python3", "-c", source, *arguments])
+        command = shlex.join([interpreter, "-c", source, *arguments])
         self.run("setsid %s -c %s >/tmp/background.log 2>&1 </dev/null &", "/bin/sh", command)
 
     def write(self, path: str, text: str) -> None:

@@ -68,38 +68,69 @@ class Playbook:
     hosts: Sequence[str]
     inventories: Sequence[Path]
 
-    def __call__(self, *options: str, extra: Mapping[str, Any] | None = None, code: int | None = None) -> Outcome:
-        """Run it. :param code: the exit code that is expected, where the caller asserts no other"""
-        converge = scenario()["ansible"]["playbooks"]["converge"]
+    def __call__(
+        self,
+        *options: str,
+        extra: Mapping[str, Any] | None = None,
+        code: int | None = None,
+        playbook: str | None = None,
+    ) -> Outcome:
+        """Run it.
+
+        :param code: the exit code that is expected, where the caller asserts no other
+        :param playbook: another one, as a path or a name that ansible-playbook knows
+        """
         with tempfile.TemporaryDirectory(prefix="asgi-deploy-play-") as folder:
-            variables, report = Path(folder, "extra.json"), Path(folder, "report.json")
-            variables.write_text(json.dumps(dict(extra or {})), encoding="utf-8")
-            done = subprocess.run(
-                [
-                    "ansible-playbook",
-                    *(f"--inventory={inventory}" for inventory in self.inventories),
-                    *scenario()["ansible"]["executor"]["args"]["ansible_playbook"],
-                    f"--extra-vars=@{variables}",
-                    f"--limit={','.join(self.hosts)}",
-                    *options,
-                    str(Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], converge)),
-                ],
-                cwd=ROOT,
-                env={
-                    **os.environ,
-                    "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
-                    "ANSIBLE_CALLBACKS_ENABLED": "play_report",
-                    "PLAY_REPORT": str(report),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-                timeout=300,
-            )
+            process = self.begin(Path(folder), *options, extra=extra, playbook=playbook)
+            try:
+                output, _ = process.communicate(timeout=300)
+            except BaseException:
+                process.kill()
+                process.communicate()
+                raise
+            report = Path(folder, "report.json")
             hosts = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
-        outcome = Outcome(done.returncode, done.stdout, {name: Tasks(**tasks) for name, tasks in hosts.items()})
-        assert set(outcome.hosts) == set(self.hosts), done.stdout
-        assert code is None or outcome.code == code, f"ended with {outcome.code}:\n{done.stdout}"
+        outcome = Outcome(process.returncode, output, {name: Tasks(**tasks) for name, tasks in hosts.items()})
+        assert set(outcome.hosts) == set(self.hosts), output
+        assert code is None or outcome.code == code, f"ended with {outcome.code}:\n{output}"
         return outcome
+
+    def begin(
+        self,
+        folder: Path,
+        *options: str,
+        extra: Mapping[str, Any] | None = None,
+        playbook: str | None = None,
+        apart: bool = False,
+    ) -> subprocess.Popen[str]:
+        """Start it, and return the process.
+
+        :param folder: for the variables, and for report.json, which is written at the end
+        :param apart: in a process group of its own, to be killed with all that it has started
+        """
+        converge = scenario()["ansible"]["playbooks"]["converge"]
+        variables = folder / "extra.json"
+        variables.write_text(json.dumps(dict(extra or {})), encoding="utf-8")
+        return subprocess.Popen(
+            [
+                "ansible-playbook",
+                *(f"--inventory={inventory}" for inventory in self.inventories),
+                *scenario()["ansible"]["executor"]["args"]["ansible_playbook"],
+                f"--extra-vars=@{variables}",
+                f"--limit={','.join(self.hosts)}",
+                *options,
+                playbook or str(Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], converge)),
+            ],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+                "ANSIBLE_CALLBACKS_ENABLED": "play_report",
+                "PLAY_REPORT": str(folder / "report.json"),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=apart,
+        )

@@ -1,6 +1,9 @@
-"""Ask the site, over TLS, until the file STOP is there; at most for 120 s and 20,000 requests. Prints what failed.
+"""Ask the site, over TLS, until the file STOP is there; at most for 120 s and 20,000 requests. Tells what failed, and
+which version answered from when to when (seconds since 1970).
 
-load.py STOP REPORT
+load.py STOP REPORT [PAUSE]
+
+PAUSE   seconds that each of the four clients waits after an answer; 0.005 without a value
 """
 
 import http.client
@@ -15,13 +18,16 @@ NAME = "notes.example.com"
 SECONDS = 120
 EACH = 5000
 
-stop, report = sys.argv[1:]
+stop, report = sys.argv[1:3]
+# The host has other work during a release; this is no benchmark.
+pause = float([*sys.argv[3:], "0.005"][0])
 trust = ssl.create_default_context(cafile="/root/pebble-root.pem")
 deadline = time.monotonic() + SECONDS
 lock = threading.Lock()
 counts = {"GET": 0, "POST": 0}
 failures = []
-versions = set()
+versions = {}
+slowest = 0.0
 
 
 def connect():
@@ -38,29 +44,34 @@ def ask(connection, method):
     text = answer.read()
     if answer.status != (200 if method == "GET" else 201):
         return f"{answer.status} {text[:200]!r}"
-    if method == "GET":
-        versions.add(json.loads(text)["version"])
+    version = json.loads(text).get("version")
+    if version is not None:
+        now = time.time()
+        with lock:
+            versions.setdefault(version, [now, now])[1] = now
     return None
 
 
 def client(method, keep):
+    global slowest
     connection = connect()
     for _index in range(EACH):
         if os.path.exists(stop) or time.monotonic() > deadline:
             break
+        began = time.monotonic()
         try:
             problem = ask(connection, method)
         except (OSError, http.client.HTTPException) as error:
             problem = repr(error)
         with lock:
             counts[method] += 1
+            slowest = max(slowest, time.monotonic() - began)
             if problem:
                 failures.append("{} {} {}".format(time.strftime("%H:%M:%S"), method, problem))
         if problem or not keep:
             connection.close()
             connection = connect()
-        # The host has other work during a release; this is no benchmark.
-        time.sleep(0.005)
+        time.sleep(pause)
     connection.close()
 
 
@@ -70,5 +81,6 @@ for thread in threads:
 for thread in threads:
     thread.join()
 with open(report + ".new", "w") as stream:
-    json.dump({"counts": counts, "failures": failures, "versions": sorted(versions)}, stream)
+    told = {"counts": counts, "failures": failures, "versions": sorted(versions), "spans": versions, "slowest": slowest}
+    json.dump(told, stream)
 os.rename(report + ".new", report)
