@@ -31,19 +31,15 @@ _SURROUNDINGS = frozenset(
 )
 
 
-def properties(unit_text: str, instead: t.Optional[t.Mapping[str, str]] = None) -> t.List[str]:
-    """Return ``Name=value`` for each ``--property`` of systemd-run, in the unit's order, which matters to filters.
-
-    :param instead: values that take the place of the unit's own, such as another ``WorkingDirectory``
-    """
-    other = dict(instead or {})
+def properties(unit_text: str) -> t.List[str]:
+    """Return ``Name=value`` for each ``--property`` of systemd-run, in the unit's order, which matters to filters."""
     found = []
     inside = False
     for line in unit_text.splitlines():
         bare = line.strip()
         if bare in (BEGIN, END):
             inside = bare == BEGIN
-        name, separator, value = bare.partition("=")
+        name, separator, _value = bare.partition("=")
         if separator and not bare.startswith(("#", ";")) and (inside or name in _SURROUNDINGS):
-            found.append("{0}={1}".format(name, other.pop(name, value)))
-    return found + ["{0}={1}".format(name, value) for name, value in other.items()]
+            found.append(bare)
+    return found

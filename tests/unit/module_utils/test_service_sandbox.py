@@ -60,17 +60,6 @@ def test_the_sandbox_and_what_surrounds_the_code_and_nothing_else() -> None:
     assert properties(UNIT) == FOUND
 
 
-def test_a_value_instead_of_the_units_own_stands_where_that_stood() -> None:
-    found = properties(UNIT, {"WorkingDirectory": "/opt/notes/releases/1/app", "MemoryMax": "1G"})
-    assert found[2] == "WorkingDirectory=/opt/notes/releases/1/app"
-    assert found[6] == "MemoryMax=1G"
-    assert len(found) == len(FOUND)
-
-
-def test_a_value_that_the_unit_does_not_have_is_added() -> None:
-    assert properties(UNIT, {"RuntimeMaxSec": "30"}) == [*FOUND, "RuntimeMaxSec=30"]
-
-
 @pytest.mark.parametrize("text", ["", "[Service]\nType=notify\n# Sandbox\n# End of the sandbox\n"])
 def test_a_unit_without_any(text: str) -> None:
     assert properties(text) == []
