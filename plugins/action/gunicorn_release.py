@@ -15,7 +15,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.pack import Snapshot
+from ansible_collections.asgi.deploy.plugins.plugin_utils.pack import snapshot
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
 from ansible_collections.asgi.deploy.plugins.plugin_utils.slot_files import environment_text, slot_files
@@ -78,15 +78,19 @@ class ActionModule(ActionBase):
         self, source: dict[str, t.Any], arguments: dict[str, t.Any], folder: str, variables: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         """Call the module, and once more with the source where a release has to be built from it."""
-        snapshot = Snapshot(source, folder) if source.get("path") else None
-        described = snapshot.described if snapshot else source
+        taken = snapshot(source)
+        described = {key: value for key, value in source.items() if key not in ("path", "exclude")}
+        if taken:
+            described["digest"] = taken.digest
         result = self._call({**arguments, "source": described}, variables)
-        if snapshot is None or not result.get("needs_archive"):
+        if taken is None or not result.get("needs_archive"):
             return result
+        archive = os.path.join(folder, "source")
+        taken.write(archive)
         remote = self._make_tmp_path()
         try:
             archived = self._connection._shell.join_path(remote, "source")
-            self._transfer_file(snapshot.archive(), archived)
+            self._transfer_file(archive, archived)
             return self._call({**arguments, "source": described, "archive": archived}, variables)
         finally:
             self._remove_tmp_path(remote, force=True)

@@ -51,7 +51,7 @@ class Deployment:
         ``due`` in the result says whether there is something to put live.
         """
         live = self.slots.live()
-        source = None if self.params["release"] else self._source()
+        source = None if self.params["release"] else self._source(check_mode)
         identity = self.releases.identify(source.described, self.install) if source else None
         release = self.releases.find(identity) if identity else self._earlier(live)
         if self._is_live(live, release):
@@ -116,8 +116,9 @@ class Deployment:
             self._run_hooks("after", slot, release)
         return result
 
-    def _source(self) -> Source:
-        return source_of(self.params["source"], self.params["archive"], os.path.join(self.root, "source"), self.run)
+    def _source(self, check_mode: bool) -> Source:
+        cache = os.path.join(self.root, "source")
+        return source_of(self.params["source"], self.params["archive"], cache, check=check_mode)
 
     def _earlier(self, live: t.Optional[str]) -> str:
         """Return the release to go back to."""

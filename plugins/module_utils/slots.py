@@ -65,6 +65,8 @@ class Slots:
         self.environment = environment
         self.warm = warm
         self._run = run
+        #: When the release in the idle slot was started: from then on its log lines count.
+        self._began = time.time()
 
     @property
     def current(self) -> str:
@@ -145,20 +147,20 @@ class Slots:
         self._systemctl("stop", slot)
         self._systemctl("reset-failed", slot)
         self._write(slot, release)
-        began = time.time()
+        self._began = time.time()
         code, _output, errors = self._run(["systemctl", "start", *self._units(slot)])
         words = errors.strip() or "systemctl could not start " + self._units(slot)[0]
         problem = None if code == 0 else words.splitlines()[0]
         problem = problem or health.wait(self.socket(slot))
         if problem:
-            self._give_up(slot, problem, began)
+            self._give_up(slot, problem)
 
     def switch(self, slot: str, health: Health, smoke: t.Optional[Smoke]) -> t.Optional[str]:
         """Make ``slot`` the one that nginx reaches, and return why nginx was not asked to confirm it, or None.
 
         :raises SlotError: and the one before is again
         """
-        live, before, began = self.live(), target_of(self.current), time.time()
+        live, before = self.live(), target_of(self.current)
         skipped = self._no_smoke(live, smoke)
         self._systemctl("enable", slot)
         flip(self.current, self.socket(slot))
@@ -168,7 +170,7 @@ class Slots:
         if problem is not None:
             flip_back(self.current, before)
             self._systemctl("disable", slot)
-            self._give_up(slot, "After the switch: " + problem, began)
+            self._give_up(slot, "After the switch: " + problem)
         return skipped
 
     def probe(self, slot: str) -> t.Optional[str]:
@@ -222,9 +224,9 @@ class Slots:
             return "the release before did not answer {0} through nginx either".format(smoke.path)
         return None
 
-    def _give_up(self, slot: str, problem: str, began: float) -> t.NoReturn:
+    def _give_up(self, slot: str, problem: str) -> t.NoReturn:
         unit = self._units(slot)[0]
-        since = "--since=@{0:.6f}".format(began)
+        since = "--since=@{0:.6f}".format(self._began)
         lines = "--lines={0}".format(_LINES)
         log = self._run(["journalctl", "--unit=" + unit, since, lines, "--no-pager", "--output=cat"])[1].strip()
         self._systemctl("stop", slot)

@@ -71,7 +71,8 @@ options:
     description: Text of the environment file, which only root can read.
     type: str
   health:
-    description: The question that a release has to answer; C(path), C(host), C(timeout), C(status), C(body), C(successes).
+    description: >-
+      The question that a release has to answer; C(path), C(host), C(timeout), C(status), C(body) and C(successes).
     type: dict
   smoke:
     description: The request through nginx; C(path), C(domain), C(https), C(timeout). Without a value there is none.
@@ -191,7 +192,8 @@ def main() -> None:
             "by": {"type": "str", "default": ""},
             "first": {"type": "bool", "default": True},
             "root": {"type": "path", "required": True},
-            "source": {"type": "dict"},
+            # A URL may hold a token.
+            "source": {"type": "dict", "no_log": True},
             "archive": {"type": "path"},
             # It may hold the password of an index.
             "install": {"type": "dict", "no_log": True},

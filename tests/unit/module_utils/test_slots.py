@@ -1,12 +1,12 @@
 # Copyright (c) 2026, the asgi.deploy authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two slots: the question to a release, and what happens to one that does not answer it."""
+"""Two slots: which one is live, and what happens to a release that does not start or answer."""
 
 from __future__ import annotations
 
 import os
-import time
+import re
 import typing as t
 from pathlib import Path
 
@@ -14,83 +14,26 @@ import pytest
 
 from ansible_collections.asgi.deploy.plugins.module_utils import slots as module
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import flip
-from ansible_collections.asgi.deploy.plugins.module_utils.slots import Health, SlotError, Slots
+from ansible_collections.asgi.deploy.plugins.module_utils.health import Health
+from ansible_collections.asgi.deploy.plugins.module_utils.slots import SlotError, Slots
+from ansible_collections.asgi.deploy.plugins.module_utils.smoke import Answer, Smoke
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 HEALTH = Health("/health?x=1", "notes.example.com", 1)
+SMOKE = Smoke("/health", "notes.example.com", https=True, timeout=1)
+PROBE = re.compile(r"[0-9a-f]{32}")
 
 Fixture = t.Any
 
 
-@pytest.mark.parametrize(
-    ("answer", "problem"),
-    [
-        (OK, None),
-        (b"HTTP/1.1 200 OK\r\n\r\n", None),
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nnope\n", "answered 404 instead of 200: nope"),
-        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "answered 503 instead of 200: "),
-        (b"HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "answered 301 instead of 200: "),
-        (b"HTTP/1.1 500 Oh\r\nContent-Length: 900\r\n\r\n" + b"\xff" * 900,
-         "answered 500 instead of 200: " + "\ufffd" * 200),
-        (b"garbage\r\n\r\n", "had no answer: "),
-        (b"HTTP/1.1 abc OK\r\n\r\n", "had no answer: "),
-        (b"", "had no answer: Remote end closed connection without response"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", None),
-    ],
-)  # fmt: skip
-def test_ask(serve: Fixture, unix_server: Fixture, answer: bytes, problem: str | None) -> None:
-    server, path = unix_server
-    with serve(server, answer) as requests:
-        said = HEALTH.ask(path)
-    if problem is None:
-        assert said is None
-    else:
-        assert said is not None
-        assert said.startswith("GET /health?x=1 " + problem)
-    head = requests[0].decode("ascii").split("\r\n")
-    assert head[0] == "GET /health?x=1 HTTP/1.1"
-    assert "Host: notes.example.com" in head
-    assert "X-Forwarded-Proto: https" in head
-
-
-def test_ask_one_that_hangs(serve: Fixture, unix_server: Fixture) -> None:
-    server, path = unix_server
-    began = time.monotonic()
-    with serve(server, None):
-        assert HEALTH.ask(path) == "GET /health?x=1 had no answer: timed out"
-    assert 0.9 < time.monotonic() - began < 5
-
-
-def test_ask_nobody(socket_path: str) -> None:
-    assert HEALTH.ask(socket_path) == "GET /health?x=1 had no answer: [Errno 2] No such file or directory"
-
-
-def test_wait_until_it_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = iter([(0, "not yet"), (503, "not yet"), (200, None)])
-    monkeypatch.setattr(Health, "_ask", lambda self, address: next(said))
-    assert HEALTH.wait("/x") is None
-
-
-def test_a_wrong_path_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = iter([(404, "not found"), (200, None)])
-    monkeypatch.setattr(Health, "_ask", lambda self, address: next(said))
-    assert HEALTH.wait("/x") == "not found"
-
-
-def test_wait_ends(socket_path: str) -> None:
-    began = time.monotonic()
-    problem = HEALTH.wait(socket_path)
-    assert problem is not None
-    assert "No such file" in problem
-    assert 1 <= time.monotonic() - began < 5
-
-
 @pytest.fixture
-def make(tmp_path: Path, fake_run: Fixture) -> t.Callable[..., tuple[Slots, Fixture]]:
-    def run(answers: dict[str, tuple[int, str, str]] | None = None) -> tuple[Slots, Fixture]:
+def make(tmp_path: Path, fake_run: Fixture, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., tuple[Slots, Fixture]]:
+    # The tests' machine has no such user.
+    monkeypatch.setattr(Slots, "_group", lambda self: os.getgid())
+
+    def run(answers: dict[str, tuple[int, str, str]] | None = None, warm: int = 0) -> tuple[Slots, Fixture]:
         files = {slot: {str(tmp_path / f"{slot}.service"): f"unit {slot}\n"} for slot in ("blue", "green")}
         runner = fake_run(answers)
-        return Slots("notes", str(tmp_path), files, 'A="1"\n', runner), runner
+        return Slots("notes", str(tmp_path), files, 'API_KEY="hunter2"\n', warm, runner), runner
 
     return run
 
@@ -194,6 +137,17 @@ def repaired(slots: Slots, run: t.Any) -> list[str]:
     return [command for command in run.commands if " show " not in command]
 
 
+def test_the_probe_is_for_the_application_alone(make: Fixture, tmp_path: Path) -> None:
+    slots, _run = make()
+    assert slots.probe("blue") is None
+    slots._write("blue", "r1")
+    first = slots.probe("blue")
+    assert PROBE.fullmatch(first)
+    assert (tmp_path / "slots/blue/probe").stat().st_mode & 0o777 == 0o640
+    slots._write("blue", "r1")
+    assert slots.probe("blue") != first
+
+
 @pytest.mark.parametrize(
     ("answers", "commands"),
     [
@@ -238,6 +192,7 @@ def test_start(make: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Health, "_ask", lambda self, address: healthy.get(address, (500, "wrong")))
     slots.start("green", "r2", HEALTH)
     assert run.commands == [
+        "systemctl --quiet stop notes-retire.timer",
         "systemctl --quiet stop notes@green.service notes@green.socket",
         "systemctl --quiet reset-failed notes@green.service notes@green.socket",
         "systemctl daemon-reload",
@@ -251,8 +206,8 @@ def test_start(make: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("answers", "asked", "message"),
     [
-        ({"systemctl start": (1, "", "Job failed.\nSee it.\n"), "journalctl": (0, "ImportError: x\n", "")}, None,
-         "Job failed.\nThe application's last log lines:\nImportError: x"),
+        ({"systemctl start": (1, "", "Job failed.\nSee it.\n"), "journalctl": (0, "ImportError: hunter2\n", "")}, None,
+         "Job failed.\nThe application's last log lines:\nImportError: ***"),
         ({"systemctl start": (1, "", "")}, None,
          "systemctl could not start notes@green.service\nThe application's last log lines:\n(none)"),
         ({"journalctl": (0, "boom\n", "")}, "GET / answered 500",
@@ -275,29 +230,131 @@ def test_start_that_fails(
     assert slots.live() == "blue"
 
 
+def test_a_warm_slot_is_not_started_again(make: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    slots, run = make(states("green", ON, ON), warm=60)
+    slots._write("green", "r2")
+    monkeypatch.setattr(Health, "wait", lambda self, address: None)
+    run.commands.clear()
+    slots.start("green", "r2", HEALTH)
+    assert [command for command in run.commands if " show " not in command] == [
+        "systemctl --quiet stop notes-retire.timer"
+    ]
+
+
+def test_a_warm_slot_that_is_ill_is(make: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    slots, run = make(states("green", ON, ON), warm=60)
+    slots._write("green", "r2")
+    said = iter(["GET / answered 500", None])
+    monkeypatch.setattr(Health, "wait", lambda self, address: next(said))
+    slots.start("green", "r2", HEALTH)
+    assert "systemctl start notes@green.service notes@green.socket" in run.commands
+
+
+@pytest.mark.parametrize(("warm", "timer", "repairs"), [(60, 0, 0), (60, 3, 1), (0, 0, 1)])
+def test_a_warm_slot_needs_no_repair(
+    make: Fixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm: int, timer: int, repairs: int
+) -> None:
+    """Unless its timer is lost, or nobody wants it warm any more."""
+    monkeypatch.setattr(module, "_is_secret", lambda path: True)
+    answers = {
+        **states("blue", ON, ON),
+        **states("green", ON.replace("enabled", "disabled"), ON.replace("enabled", "disabled")),
+        "systemctl is-active --quiet notes-retire.timer": (timer, "", ""),
+    }
+    slots, _run = make(answers, warm=warm)
+    point(slots, "blue")
+    os.symlink("releases/r1", tmp_path / "current")
+    assert len(slots.repairs("blue")) == repairs
+
+
+def test_keeping_a_slot_warm(make: Fixture) -> None:
+    slots, run = make(warm=600)
+    slots.keep_warm("blue")
+    assert run.commands[0] == "systemctl --quiet disable notes@blue.service notes@blue.socket"
+    (timer,) = [command for command in run.commands if command.startswith("systemd-run ")]
+    assert " --unit=notes-retire --on-active=600s " in timer
+    assert timer.endswith(" systemctl stop notes@blue.service notes@blue.socket")
+
+
 def test_switch(make: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     slots, run = make()
     point(slots, "blue")
     slots._write("green", "r2")
     monkeypatch.setattr(Health, "ask", lambda self, address: None if address == slots.current else "wrong")
-    slots.switch("green", HEALTH)
+    assert slots.switch("green", HEALTH, None) == "no site of this host serves the application"
     assert slots.live() == "green"
     assert "systemctl --quiet enable notes@green.service notes@green.socket" in run.commands
 
 
+def through_nginx(slots: Slots, status: dict[str, int]) -> t.Callable[..., Answer]:
+    """An nginx that passes on to the live slot, whose answers have this status."""
+
+    def ask(self: Smoke, probe: str) -> Answer:
+        live = slots.live() or ""
+        return Answer(status[live], live if probe == slots.probe(live) else None, "said")
+
+    return ask
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_switch_is_confirmed_through_nginx(make: Fixture, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    slots, _run = make()
+    point(slots, "blue")
+    slots._write("green", "r2")
+    monkeypatch.setattr(Health, "ask", lambda self, address: None)
+    monkeypatch.setattr(Smoke, "ask", through_nginx(slots, {"blue": 200, "green": status}))
+    assert slots.switch("green", HEALTH, SMOKE) is None
+    assert slots.live() == "green"
+
+
+def test_switch_back_after_the_answer_through_nginx(make: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    slots, _run = make()
+    point(slots, "blue")
+    slots._write("green", "r2")
+    monkeypatch.setattr(Health, "ask", lambda self, address: None)
+    monkeypatch.setattr(Smoke, "ask", through_nginx(slots, {"blue": 200, "green": 500}))
+    said = "After the switch: Through nginx: GET /health was answered 500 by the new release: said\n"
+    with pytest.raises(SlotError, match="^" + re.escape(said)):
+        slots.switch("green", HEALTH, SMOKE)
+    assert slots.live() == "blue"
+
+
+@pytest.mark.parametrize("before", ["maintenance", "none", "unknown"])
+def test_what_nginx_did_not_answer_before_tells_nothing(
+    make: Fixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: str
+) -> None:
+    slots, _run = make()
+    if before != "none":
+        point(slots, "blue")
+    if before == "unknown":
+        # A slot that an earlier version of the role has started.
+        (tmp_path / "slots/blue/probe").unlink()
+    slots._write("green", "r2")
+    monkeypatch.setattr(Health, "ask", lambda self, address: None)
+    monkeypatch.setattr(Smoke, "ask", lambda self, probe: Answer(503, None, "Back soon"))
+    skipped = slots.switch("green", HEALTH, SMOKE)
+    assert skipped is not None
+    assert ("no release yet" in skipped) is (before == "none")
+    assert slots.live() == "green"
+
+
 @pytest.mark.parametrize("before", ["blue", None])
 def test_switch_back(make: Fixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: str | None) -> None:
-    slots, run = make()
+    slots, run = make({"journalctl": (0, "boom\n", "")})
     if before:
         point(slots, before)
     slots._write("green", "r2")
     monkeypatch.setattr(Health, "ask", lambda self, address: "GET / answered 500")
-    with pytest.raises(SlotError, match=r"^After the switch: GET / answered 500$"):
-        slots.switch("green", HEALTH)
+    said = "After the switch: GET / answered 500\nThe application's last log lines:\nboom"
+    with pytest.raises(SlotError, match="^" + re.escape(said) + "$"):
+        slots.switch("green", HEALTH, None)
     assert slots.live() == before
     assert os.path.lexists(slots.current) is (before is not None)
     assert not os.path.lexists(tmp_path / "current")
-    assert run.commands[-2:] == [
+    assert [command for command in run.commands if "journalctl" not in command][-3:] == [
         "systemctl --quiet disable notes@green.service notes@green.socket",
         "systemctl --quiet stop notes@green.service notes@green.socket",
+        "systemctl --quiet reset-failed notes@green.service notes@green.socket",
     ]
+    assert slots.release_of("green") is None
+    assert slots.probe("green") is None
