@@ -248,8 +248,8 @@ class Published:
 
     def _drop(self, names: t.Iterable[str]) -> None:
         for name in names:
-            # One above may have become a file.
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            # One above may have become a file, or the file itself a folder.
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 os.unlink(self._path(name))
 
     def _forget_absent(self) -> None:

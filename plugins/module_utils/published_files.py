@@ -49,13 +49,15 @@ def files_of(app: str, folder: str, name: str) -> Tree:
                 if entry.name.startswith(".") and entry.name != ".well-known":
                     continue
                 published = prefix + "/" + entry.name
-                real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                # The entry's own is_dir() fails for a link to itself; os.path.isdir() costs a call to the system.
+                linked = entry.is_symlink()
+                real = os.path.realpath(entry.path) if linked else entry.path
                 wrong = None if _is_inside(real, source) else "out of the source"
-                if entry.is_dir():
+                if os.path.isdir(real) if linked else entry.is_dir():
                     wrong = wrong or ("back to a folder that it is in" if real in trail else None)
                     if not wrong:
                         rest.append((published, real, (*trail, real)))
-                elif entry.is_file() and not wrong:
+                elif not wrong and (os.path.isfile(real) if linked else entry.is_file()):
                     files[published] = real
                 if wrong and not trouble:
                     trouble = "{0} leads {1}".format(_shown(os.path.relpath(entry.path, source)), wrong)
