@@ -28,6 +28,8 @@ class History:
         except ValueError:
             # A hand has been at it. What it said is lost; the releases are there.
             return []
+        if not isinstance(read, list):
+            return []
         return [entry for entry in read if isinstance(entry, dict) and isinstance(entry.get("release"), str)]
 
     def is_there(self) -> bool:

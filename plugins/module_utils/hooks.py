@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.masking import secrets_in, without_secrets
 from ansible_collections.asgi.deploy.plugins.module_utils.service_sandbox import properties
 
 #: Of a hook's output the end is shown.
@@ -70,7 +71,8 @@ class Hooks:
         words += ["--property=" + item for item in theirs + own]
         code, output, errors = self._run([*words, "--", "/usr/bin/env", path, *hook["command"]])
         if code:
-            said = (output + errors).strip().splitlines()[-_LINES:]
+            words_of_it = without_secrets(output + errors, secrets_in(self.environment))
+            said = words_of_it.strip().splitlines()[-_LINES:]
             raise HookError(
                 "gunicorn_app_hooks.{0} failed ({1}): {2}\n{3}".format(
                     place, _why(code, hook["timeout"]), " ".join(hook["command"]), "\n".join(said) or "(no output)"
