@@ -195,7 +195,7 @@ def size(
     :param minimum, maximum: bounds, themselves sizes
     """
     letters = f"{', '.join(units[:-1])} or {units[-1]}"
-    accepted = f"a size above zero with its unit ({letters}), such as 64k or 10m"
+    accepted = f"a size above zero with its unit ({letters}), such as {'64k or 10m' if 'k' in units else '512m or 2g'}"
     if minimum is not None:
         accepted += f", at least {minimum}"
     if maximum is not None:
