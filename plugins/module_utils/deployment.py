@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
 from ansible_collections.asgi.deploy.plugins.module_utils.health import Health
 from ansible_collections.asgi.deploy.plugins.module_utils.history import History
-from ansible_collections.asgi.deploy.plugins.module_utils.hooks import HookError, Hooks
+from ansible_collections.asgi.deploy.plugins.module_utils.hooks import HookError, Hooks, environment_file
 from ansible_collections.asgi.deploy.plugins.module_utils.published import Published
 from ansible_collections.asgi.deploy.plugins.module_utils.release import BuildError, Install, Releases
 from ansible_collections.asgi.deploy.plugins.module_utils.slots import SlotError, Slots
@@ -150,8 +150,11 @@ class Deployment:
         due = self.slots.repairs(live)
         if not self.published.is_settled(app, others):
             due.append(lambda: self.published.settle(app, others))
-        if not self.history.is_there():
-            due.append(lambda: self._remember(live))
+        if self.history.releases()[-1:] != [release]:
+            due.append(lambda: self._note(release, live))
+        left = environment_file(self.name)
+        if os.path.exists(left):
+            due.append(lambda: os.unlink(left))
         for repair in [] if check_mode else due:
             repair()
         return {"changed": bool(due), "diff": []}
@@ -176,9 +179,13 @@ class Deployment:
     def _run_hooks(self, when: str, slot: str, release: str) -> None:
         hooks = [hook for hook in self.params["hooks"][when] if self.params["first"] or not hook["once"]]
         unit = self.slots.files[slot][self.slots.service_file(slot)]
-        Hooks(self.name, self.root, unit, self.slots.environment, self.run).run(
-            when, hooks, self.releases.path(release)
-        )
+        Hooks(self.name, unit, self.slots.environment, self.run).run(when, hooks, self.releases.path(release))
+
+    def _note(self, release: str, live: str) -> None:
+        """Write down what a run that was killed after its switch has not."""
+        self._remember(live)
+        if self.history.releases()[-1:] != [release]:
+            self.history.note(release, live, "deployed")
 
     def _remember(self, live: t.Optional[str]) -> None:
         release = self.slots.release_of(live)

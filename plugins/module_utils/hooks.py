@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.masking import secrets_in, without_secrets
 from ansible_collections.asgi.deploy.plugins.module_utils.service_sandbox import properties
 
@@ -28,9 +28,8 @@ class HookError(Exception):
 class Hooks:
     """:param unit: text of the slot's service unit; :param environment: text of the environment file"""
 
-    def __init__(self, name: str, root: str, unit: str, environment: str, run: Run) -> None:
+    def __init__(self, name: str, unit: str, environment: str, run: Run) -> None:
         self.name = name
-        self.folder = os.path.join(root, "hooks")
         self.unit = unit
         self.environment = environment
         self._run = run
@@ -44,8 +43,8 @@ class Hooks:
         """
         if not hooks:
             return
-        os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        environment = os.path.join(self.folder, "environment")
+        environment = environment_file(self.name)
+        os.makedirs(os.path.dirname(environment), mode=0o700, exist_ok=True)
         write_file(environment, self.environment, mode=0o600)
         try:
             for number, hook in enumerate(hooks):
@@ -78,6 +77,11 @@ class Hooks:
                     place, _why(code, hook["timeout"]), " ".join(hook["command"]), "\n".join(said) or "(no output)"
                 )
             )
+
+
+def environment_file(name: str) -> str:
+    """Return where an application's hooks read their environment. In memory: after a killed run it stays for a while."""
+    return os.path.join(LOCKS, name + ".hook-environment")
 
 
 def _why(code: int, timeout: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.asgi.deploy.plugins.module_utils import hooks as module
 from ansible_collections.asgi.deploy.plugins.module_utils.hooks import HookError, Hooks
 
 UNIT = """[Service]
@@ -29,10 +30,12 @@ Fixture = t.Any
 
 
 @pytest.fixture
-def make(tmp_path: Path, fake_run: Fixture) -> t.Callable[..., tuple[Hooks, Fixture]]:
+def make(tmp_path: Path, fake_run: Fixture, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., tuple[Hooks, Fixture]]:
+    monkeypatch.setattr(module, "LOCKS", str(tmp_path / "locks"))
+
     def run(answers: dict[str, tuple[int, str, str]] | None = None) -> tuple[Hooks, Fixture]:
         runner = fake_run(answers)
-        return Hooks("notes", str(tmp_path), UNIT, 'API_KEY="hunter2"\n', runner), runner
+        return Hooks("notes", UNIT, 'API_KEY="hunter2"\n', runner), runner
 
     return run
 
@@ -52,7 +55,7 @@ def test_each_runs_in_turn_as_the_application(make: Fixture, tmp_path: Path) -> 
     assert stop == again == "systemctl --quiet stop notes-hook.service"
     assert first.startswith("systemd-run --quiet --wait --pipe --collect --unit=notes-hook.service ")
     words = first.split(" ")
-    environment = f"EnvironmentFile={tmp_path}/hooks/environment"
+    environment = f"EnvironmentFile={tmp_path}/locks/notes.hook-environment"
     given = [word.removeprefix("--property=") for word in words if word.startswith("--property=")]
     assert given == [
         "User=notes",
@@ -74,7 +77,7 @@ def test_the_environment_is_a_file_of_roots_and_gone_afterwards(make: Fixture, t
     inner = hooks._run
 
     def look(command: list[str]) -> tuple[int, str, str]:
-        path = tmp_path / "hooks/environment"
+        path = tmp_path / "locks/notes.hook-environment"
         seen.append((path.stat().st_mode & 0o777, path.read_text(encoding="utf-8")))
         return t.cast("tuple[int, str, str]", inner(command))
 
@@ -85,7 +88,7 @@ def test_the_environment_is_a_file_of_roots_and_gone_afterwards(make: Fixture, t
     else:
         hooks.run("before", [MIGRATE], "/r")
     assert set(seen) == {(0o600, 'API_KEY="hunter2"\n')}
-    assert list((tmp_path / "hooks").iterdir()) == []
+    assert list((tmp_path / "locks").iterdir()) == []
     assert not any("hunter2" in command for command in run.commands)
 
 
