@@ -53,10 +53,12 @@ options:
     default: []
     suboptions:
       kind:
-        description: What it is. Of an application, the name must be nobody else's; the others must be there.
+        description: >-
+          What it is. Of an application, the name must be nobody else's, nor of one that is to go (C(absent)); the
+          others must be there.
         type: str
         required: true
-        choices: [application, authorities, file, group, interpreter]
+        choices: [absent, application, authorities, file, group, interpreter]
       path:
         description: Place in the inventory, for the message.
         type: str
@@ -85,16 +87,16 @@ RETURN = r"""
 
 import grp
 import os
-import pwd
 import ssl
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of
+from ansible_collections.asgi.deploy.plugins.module_utils.removal import is_kept_data, is_there, somebody_elses
 
-#: How the comment of an application's user begins: by it the user is known as ours.
-MARK = "asgi.deploy"
+#: Where the role puts an application's files, and a removed one has left its data.
+FOLDERS = ("/opt", "/var/lib", "/var/cache", "/run")
 
 #: Gunicorn and uvicorn of today need it.
 _OLDEST = "import sys; raise SystemExit(sys.version_info < (3, 9))"
@@ -138,16 +140,27 @@ def interpreter_problem(module: AnsibleModule, path: str) -> t.Optional[str]:
 
 def application_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
     """A user or a folder of this name that is not ours would be taken over, its login and its files with it."""
-    try:
-        if pwd.getpwnam(name).pw_gecos.startswith(MARK):
-            return None
-        return "a name that no user of the host has ({0} is not of this collection)".format(name)
-    except KeyError:
-        taken = [path for path in ("/opt/" + name, "/var/lib/" + name) if os.path.lexists(path)]
-        return "a name whose folders are free ({0} is there already)".format(taken[0]) if taken else None
+    other = somebody_elses(name)
+    if other:
+        return "a name that nothing on the host has ({0} is not of this collection)".format(other)
+    if is_there(name):
+        return None
+    taken = [path for path in (folder + "/" + name for folder in FOLDERS) if is_in_use(path)]
+    return "a name whose folders are free ({0} is there already)".format(taken[0]) if taken else None
+
+
+def is_in_use(path: str) -> bool:
+    empty = os.path.isdir(path) and not os.listdir(path)
+    return os.path.lexists(path) and not empty and not is_kept_data(path)
+
+
+def absent_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
+    other = somebody_elses(name)
+    return "an application of this collection ({0} is not)".format(other) if other else None
 
 
 CHECKS = {
+    "absent": absent_problem,
     "application": application_problem,
     "authorities": authorities_problem,
     "file": file_problem,

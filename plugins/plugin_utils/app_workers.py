@@ -59,9 +59,7 @@ def _stated(item: Wanted, memory_mb: int | None) -> int | None:
     if item.workers is not None:
         integer(item.path, item.workers, 1, 1000)
     if item.memory_max is not None and MASTER_MB + item.worker_memory > item.memory_max:
-        needs = (
-            f"{MASTER_MB + item.worker_memory} MB: one worker, as gunicorn_app_worker_memory_mb says, and its master"
-        )
+        needs = f"{MASTER_MB + item.worker_memory}m, gunicorn_app_worker_memory_mb and Gunicorn's master"
         raise Refused(item.memory_path, f"{item.memory_max}m", f"at least {needs}")
     if item.server == "uvicorn":
         if item.workers not in (None, 1):

@@ -39,12 +39,13 @@ def _proxy(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
 
 
 def _applications(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
-    present = [application for application in structure["applications"] if application["state"] == "present"]
-    return {"named": [question for application in present for question in _application(application)]}
+    return {"named": [question for application in structure["applications"] for question in _application(application)]}
 
 
 def _application(application: Structure) -> list[dict[str, t.Any]]:
     places = application["places"]
+    if application["state"] == "absent":
+        return [{"kind": "absent", "path": places["name"], "value": application["name"]}]
     return [
         {"kind": "application", "path": places["name"], "value": application["name"]},
         *_named("interpreter", places["python"], application["python"]),

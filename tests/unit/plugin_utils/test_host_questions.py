@@ -39,7 +39,7 @@ def test_questions(normalised: Normalise, role: str, variables: dict[str, t.Any]
 
 
 def test_each_application_of_a_list_is_asked_for_at_its_own_place(least: dict[str, dict[str, t.Any]]) -> None:
-    """What goes is not asked about: its user may be half gone, and its interpreter too."""
+    """Of one that is to go only the name matters: its interpreter may be gone before it."""
     variables = {**least["gunicorn_app"], "gunicorn_app_python": "/opt/python/bin/python3", "gunicorn_app_workers": 1}
     del variables["gunicorn_app_name"]
     listed = [{"name": "notes"}, {"name": "old", "state": "absent"}, {"name": "api", "proxy_group": "haproxy"}]
@@ -49,6 +49,7 @@ def test_each_application_of_a_list_is_asked_for_at_its_own_place(least: dict[st
     assert host_questions("gunicorn_app", normalise("gunicorn_app", host))["named"] == [
         {"kind": "application", "path": f"{place}[0].name", "value": "notes"},
         python,
+        {"kind": "absent", "path": f"{place}[1].name", "value": "old"},
         {"kind": "application", "path": f"{place}[2].name", "value": "api"},
         python,
         {"kind": "group", "path": f"{place}[2].proxy_group", "value": "haproxy"},
