@@ -124,6 +124,10 @@ needs_archive:
   description: The release has to be built, and the archive is missing; nothing was changed.
   type: bool
   returned: when it is so
+kept:
+  description: The folder with the data of an application that is absent, which stay.
+  type: str
+  returned: with O(state=absent)
 release:
   description: Name of the release that is live, or is to be.
   type: str
@@ -158,7 +162,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.atomic import locked, 
 from ansible_collections.asgi.deploy.plugins.module_utils.deployment import Deployment
 from ansible_collections.asgi.deploy.plugins.module_utils.hooks import HookError
 from ansible_collections.asgi.deploy.plugins.module_utils.release import BuildError
-from ansible_collections.asgi.deploy.plugins.module_utils.removal import remove_application, would_remove
+from ansible_collections.asgi.deploy.plugins.module_utils.removal import data_of, remove_application, would_remove
 from ansible_collections.asgi.deploy.plugins.module_utils.slots import SlotError
 
 
@@ -168,9 +172,11 @@ def remove(module: AnsibleModule) -> t.Dict[str, t.Any]:
         found = would_remove(name, module.run_command)
     else:
         found = remove_application(name, module.run_command)
-    before = "".join(item + "\n" for item in found)
-    diff = [{"before_header": name, "after_header": name, "before": before, "after": ""}] if found else []
-    return {"changed": bool(found), "due": False, "removed": found, "diff": diff}
+    # The data stay, and whoever reads the diff is told where.
+    kept = data_of(name)
+    before, after = ("".join(item + "\n" for item in items if item) for items in ([*found, kept], [kept]))
+    diff = [{"before_header": name, "after_header": name, "before": before, "after": after}] if found else []
+    return {"changed": bool(found), "due": False, "removed": found, "kept": kept, "diff": diff}
 
 
 def deploy(module: AnsibleModule) -> t.Dict[str, t.Any]:
