@@ -1,4 +1,4 @@
-"""The application of the scenario gunicorn_app: its releases, the load on it, and what a deployment leaves on a host."""
+"""The application of the scenario gunicorn_app: its releases, the load on it, and what a run leaves on a host."""
 
 from __future__ import annotations
 
@@ -80,14 +80,17 @@ def state(machine: Machine) -> State:
 def settled_files(machine: Machine) -> list[str]:
     """The files, but for what the idle slot may hold at any time: the settings of what ran or was tried in it."""
     idle = f"/opt/notes/slots/{OTHER[machine.slot()]}"
-    return [
-        line
-        for line in machine.run(f"{_FILES}; true").splitlines()
-        if line.split()[1] != idle and line.split()[1] not in [f"{idle}/{name}" for name in _SETTINGS]
-    ]
+    found = []
+    for line in machine.run(f"{_FILES}; true").splitlines():
+        path = line.split()[1]
+        if path != idle and not (path.startswith(f"{idle}/") and is_setting(path.rpartition("/")[2])):
+            found.append(line)
+    return found
 
 
-_SETTINGS = ("gunicorn.conf.py", "draining_worker.py", "uvicorn_server.py", "environment", "release")
+def is_setting(name: str) -> bool:
+    """Whether a slot may hold this file also when it is idle."""
+    return name.endswith(".py") or name in ("environment", "release")
 
 
 def dangling(machine: Machine) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import resource
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -46,7 +47,7 @@ async def lifespan(receive: Receive, send: Send) -> None:
     if BEHAVES == "slow":
         await asyncio.sleep(float(NUMBER))
     if BEHAVES == "lifespan":
-        log.error("The database said no.")
+        log.error("The database said no to %s.", os.environ.get("TRIAL_GREETING"))
         await send({"type": "lifespan.startup.failed", "message": "no database"})
         return
     await send({"type": "lifespan.startup.complete"})
@@ -119,6 +120,7 @@ def process(scope: Scope) -> dict[str, Any]:
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "threads": int(open("/proc/self/stat").read().rpartition(")")[2].split()[17]),
         "cwd": os.getcwd(),
+        "path": sys.path,
         "headers": {name.decode(): value.decode() for name, value in scope["headers"]},
         "client": scope["client"],
         "scheme": scope["scheme"],
