@@ -59,6 +59,8 @@ class Deployment:
         result = {"changed": True, "due": not check_mode, "slot": self.slots.idle(), "diff": self._diff(live, release)}
         if check_mode:
             return {**result, "release": release or identity}
+        # Before there is a release more, which has never been live.
+        self._remember(live)
         if release is None and source is not None and source.needs_archive:
             return {"changed": False, "due": False, "needs_archive": True}
         built = release is None
@@ -149,6 +151,9 @@ class Deployment:
         app, others = self._app(release), self._kept_apps(release)
         due = self.slots.repairs(live)
         if not self.published.is_settled(app, others):
+            problem = self.published.problem(app)
+            if problem:
+                raise BuildError(problem)
             due.append(lambda: self.published.settle(app, others))
         if self.history.releases()[-1:] != [release]:
             due.append(lambda: self._note(release, live))

@@ -80,7 +80,7 @@ class Hooks:
 
 
 def environment_file(name: str) -> str:
-    """Return where an application's hooks read their environment. In memory: after a killed run it stays for a while."""
+    """Return where an application's hooks read their environment: in memory, as a killed run leaves it there."""
     return os.path.join(LOCKS, name + ".hook-environment")
 
 
