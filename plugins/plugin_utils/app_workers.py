@@ -49,9 +49,23 @@ def share_workers(wanted: t.Sequence[Wanted], vcpus: int | None, memory_mb: int 
         if needed > memory_mb:
             accepted = f"applications whose slots fit the host: these need {needed} MB, it has {memory_mb} MB"
             raise Refused("gunicorn_app_applications", f"{len(stated)} applications", accepted)
-    rest = None if memory_mb is None else memory_mb - sum(item.least for item in stated if item.workers is not None)
-    sharing = sum(item.workers is None for item in stated)
-    return [_count(item, vcpus, rest, sharing) for item in stated]
+    memory = [None] * len(stated) if memory_mb is None else _shares(stated, memory_mb)
+    return [_count(item, vcpus, share) for item, share in zip(stated, memory, strict=True)]
+
+
+def _shares(items: t.Sequence[Wanted], memory_mb: int) -> list[int | None]:
+    """Return the MB that each may count on: equal parts of what those with a stated number leave.
+
+    One that needs more than its part for a single worker has that, and the others' parts are smaller.
+    """
+    shares: list[int | None] = [None] * len(items)
+    rest = memory_mb - sum(item.least for item in items if item.workers is not None)
+    sharing = sorted((-item.least, index) for index, item in enumerate(items) if item.workers is None)
+    for others, (_least, index) in zip(range(len(sharing), 0, -1), sharing, strict=True):
+        share = min(rest, max(rest // others, items[index].least))
+        shares[index] = share
+        rest -= share
+    return shares
 
 
 def _stated(item: Wanted, memory_mb: int | None) -> int | None:
@@ -76,14 +90,13 @@ def _stated(item: Wanted, memory_mb: int | None) -> int | None:
     return item.workers
 
 
-def _count(item: Wanted, vcpus: int | None, memory_mb: int | None, sharing: int) -> tuple[int, str]:
+def _count(item: Wanted, vcpus: int | None, memory: int | None) -> tuple[int, str]:
     if item.server == "uvicorn":
         return 1, "uvicorn alone is one process"
     if item.workers is not None:
         return item.workers, f"as {item.path} says"
-    if vcpus is None or memory_mb is None:
+    if vcpus is None or memory is None:
         raise Refused(item.path, None, "a number, or the host's facts: the play has not gathered them")
-    memory = memory_mb // sharing
     if item.memory_max is not None:
         # worker_count() leaves a part to the kernel, which a slot's own limit has not to hold.
         memory = min(memory, math.floor(item.memory_max * SLOTS / USABLE_MEMORY))

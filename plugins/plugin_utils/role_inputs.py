@@ -144,6 +144,8 @@ def _applications(host: Host) -> dict[str, t.Any]:
     sites = _sites(host) or []
     if sites and host.in_group("apps") and host.in_group("proxies") is None:
         raise Refused("groups.proxies", None, "a group of this name, for the host has nginx_proxy_sites to be served")
+    if host.in_group("proxies") is not False:
+        _refuse_to_cut_off(given, sites)
     applications = normalise_applications(
         given,
         lambda name: _served(name, sites),
@@ -153,12 +155,26 @@ def _applications(host: Host) -> dict[str, t.Any]:
     return {"applications": applications}
 
 
+def _refuse_to_cut_off(given: t.Sequence[Given], sites: t.Sequence[dict[str, t.Any]]) -> None:
+    """Refuse the removal of an application that a site of this host passes requests on to."""
+    for item in given:
+        for index, site in enumerate(sites):
+            if item.values["gunicorn_app_state"] == "absent" and item.name in _named_by(site):
+                accepted = f"present, as long as nginx_proxy_sites[{index}] names {item.name}"
+                raise Refused(item.place("gunicorn_app_state"), "absent", accepted)
+
+
+def _named_by(site: Mapping[str, t.Any]) -> list[str | None]:
+    """Return the applications that a site passes requests on to."""
+    return [site["app"], *(location["app"] for location in site["locations"])]
+
+
 def _served(application: str, sites: list[dict[str, t.Any]]) -> Served | None:
     """Return how the host's sites serve an application; the one that it has whole comes first."""
     found = [
         Served(name, site["tls"]["source"] != "none", site["app"] == application)
         for site in sites
-        if application in (site["app"], *(location["app"] for location in site["locations"]))
+        if application in _named_by(site)
         for name in site["domains"]
         if not name.startswith("*")
     ]
