@@ -23,7 +23,7 @@ from importlib.metadata import version
 import docker
 from run_tests import engine_runs, interrupted
 
-from tests.bench import proxy, sites
+from tests.bench import proxy, releases, sites, workers
 from tests.bench.host import ROOT, WORK, say
 from tests.bench.report import BenchError, Report
 
@@ -31,6 +31,8 @@ from tests.bench.report import BenchError, Report
 BENCHMARKS: dict[str, tuple[Callable[[str, int], Report], int]] = {
     "proxy": (proxy.measure, 11),
     "sites": (sites.measure, 7),
+    "releases": (releases.measure, 5),
+    "workers": (workers.measure, 5),
 }
 
 

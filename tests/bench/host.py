@@ -8,7 +8,7 @@ import re
 import resource
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -79,10 +79,24 @@ class Host:
     def version(self, package: str) -> str:
         return self.run("dpkg-query", "--show", "--showformat=${Version}", package)
 
-    def play(self, playbook: str, variables: Mapping[str, Any] | None = None) -> Run:
-        """Run one of the benchmark's playbooks as a user would, and time its tasks by when they are announced."""
-        log = WORK / f"{self.name}.log"
-        command = ["ansible-playbook", "--inventory", str(HERE / "inventory.yml"), str(HERE / "playbooks" / playbook)]
+    @property
+    def log(self) -> Path:
+        """What the last run of a playbook said."""
+        return WORK / f"{self.name}.log"
+
+    def play(
+        self,
+        playbook: str | Path,
+        variables: Mapping[str, Any] | None = None,
+        inventory: str = "inventory.yml",
+        options: Sequence[str] = (),
+    ) -> Run:
+        """Run a playbook as a user would, and time its tasks by when they are announced.
+
+        :param playbook: one of the benchmark's by its name, or any by its path
+        """
+        command = ["ansible-playbook", "--inventory", str(HERE / inventory), *options]
+        command.append(str(HERE / "playbooks" / playbook))
         if variables:
             extra = WORK / f"{self.name}.json"
             extra.write_text(json.dumps(variables))
@@ -103,7 +117,7 @@ class Host:
             raise
         ended = time.monotonic()
         lines = [line for _, line in heard]
-        log.write_text("".join(lines))
+        self.log.write_text("".join(lines))
         if code != 0:
             raise BenchError(f"{playbook} on {self.name} ended with {code}:\n{''.join(lines[-40:])}")
         return Run(ended - began, children_cpu() - used, task_seconds(heard), changed(lines))
