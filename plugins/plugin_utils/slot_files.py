@@ -8,34 +8,45 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.gunicorn_settings import settings_text
+
 SLOTS = ("blue", "green")
 
+_FOLDER = "{root}/slots/{slot}/"
+
 #: Template to the place where a slot has its file.
-_FILES = {
+_TEMPLATES = {
     "service.j2": "/etc/systemd/system/{name}@{slot}.service",
     "socket.j2": "/etc/systemd/system/{name}@{slot}.socket",
-    "gunicorn.conf.py.j2": "{root}/slots/{slot}/gunicorn.conf.py",
+    "slot_settings.py.j2": _FOLDER + "slot_settings.py",
 }
-_WORKER = "{root}/slots/{slot}/draining_worker.py"
+#: What a slot has besides, by its server.
+_OWN_TEMPLATES = {"gunicorn": {"gunicorn.conf.py.j2": _FOLDER + "gunicorn.conf.py"}, "uvicorn": {}}
+_SOURCES = ("draining_server.py", "request_guard.py", "slot_logging.py")
+_OWN_SOURCES = {"gunicorn": ("draining_worker.py", "worker_replacement.py"), "uvicorn": ("uvicorn_server.py",)}
 
 #: What has a meaning between the double quotes of systemd's environment files.
 _ESCAPES = str.maketrans({character: "\\" + character for character in '\\"`$'})
 
 
 def slot_files(
-    render: t.Callable[..., str], application: t.Mapping[str, t.Any], worker: pathlib.Path
+    render: t.Callable[..., str], application: t.Mapping[str, t.Any], sources: pathlib.Path
 ) -> dict[str, dict[str, str]]:
     """Return each slot's files, path on the host to text, without the environment.
 
-    :param worker: the worker class's file on the controller
+    :param sources: the folder of the role's files on the controller
     """
+    server = application["server"]
+    templates = {**_TEMPLATES, **_OWN_TEMPLATES[server]}
+    structure = {**application, "settings_text": settings_text(application["settings"])}
+    python = {name: (sources / name).read_text(encoding="utf-8") for name in (*_SOURCES, *_OWN_SOURCES[server])}
     return {
         slot: {
             **{
-                path.format(slot=slot, **application): render(template, slot=slot, **application)
-                for template, path in _FILES.items()
+                path.format(slot=slot, **application): render(template, slot=slot, **structure)
+                for template, path in templates.items()
             },
-            _WORKER.format(slot=slot, **application): worker.read_text(encoding="utf-8"),
+            **{_FOLDER.format(slot=slot, **application) + name: text for name, text in python.items()},
         }
         for slot in SLOTS
     }

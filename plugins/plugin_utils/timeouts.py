@@ -31,13 +31,19 @@ def check_chain(path: str, read: str, application: Application) -> None:
         raise Refused(path, read, f"less than gunicorn_app_timeout of {application.name}, {application.timeout}s")
 
 
-def check_application(timeout: int, stop_timeout: int, keepalive: int) -> None:
+def check_application(timeout: int, stop_timeout: int, keepalive: int, drain: int) -> None:
     """Refuse an application whose own times contradict each other. All in seconds."""
     if stop_timeout <= timeout:
         raise Refused(
             "gunicorn_app_stop_timeout",
             stop_timeout,
             f"more than gunicorn_app_timeout ({timeout}), or systemd kills what is still draining",
+        )
+    if drain >= timeout:
+        raise Refused(
+            "gunicorn_app_drain",
+            drain,
+            f"less than gunicorn_app_timeout ({timeout}), after which everything that is still open is cut off",
         )
     if keepalive <= UPSTREAM_KEEPALIVE:
         raise Refused(

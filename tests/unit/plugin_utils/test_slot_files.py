@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import typing as t
 from pathlib import Path
@@ -19,7 +20,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.slot_files import envi
 Normalise = t.Callable[..., dict[str, t.Any]]
 Render = t.Callable[..., str]
 
-WORKER = ROLES / "gunicorn_app" / "files" / "draining_worker.py"
+SOURCES = ROLES / "gunicorn_app" / "files"
 
 
 @pytest.fixture
@@ -75,22 +76,37 @@ def test_environment(normalised: Normalise, render: Render, value: str) -> None:
 
 def test_no_secret_outside_the_environment_file(normalised: Normalise, render: Render) -> None:
     application = normalised("gunicorn_app", gunicorn_app_env={"KEY": "hunter2"})
-    files = slot_files(render, application, WORKER)
+    files = slot_files(render, application, SOURCES)
     assert "hunter2" in environment_text(render, application)
     assert not any("hunter2" in text for slot in files.values() for text in slot.values())
+
+
+OWN = {
+    "gunicorn": ["gunicorn.conf.py", "draining_worker.py", "worker_replacement.py"],
+    "uvicorn": ["uvicorn_server.py"],
+}
+SHARED = ["slot_settings.py", "draining_server.py", "request_guard.py", "slot_logging.py"]
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "uvicorn"])
+def test_each_server_has_what_it_reads_and_nothing_else(normalised: Normalise, render: Render, server: str) -> None:
+    files = slot_files(render, normalised("gunicorn_app", gunicorn_app_server=server), SOURCES)["blue"]
+    assert set(files) == {
+        "/etc/systemd/system/notes@blue.service",
+        "/etc/systemd/system/notes@blue.socket",
+        *(f"/opt/notes/slots/blue/{name}" for name in SHARED + OWN[server]),
+    }
+    for path, text in files.items():
+        if path.endswith(".py"):
+            # The oldest Python that a release may bring.
+            ast.parse(text, feature_version=(3, 9))
 
 
 @pytest.mark.parametrize("slot", ["blue", "green"])
 def test_files_of_a_slot(normalised: Normalise, render: Render, slot: str) -> None:
     other = {"blue": "green", "green": "blue"}[slot]
     application = normalised("gunicorn_app", gunicorn_app_timeout=70, gunicorn_app_workers=3)
-    files = slot_files(render, application, WORKER)[slot]
-    assert set(files) == {
-        f"/etc/systemd/system/notes@{slot}.service",
-        f"/etc/systemd/system/notes@{slot}.socket",
-        f"/opt/notes/slots/{slot}/gunicorn.conf.py",
-        f"/opt/notes/slots/{slot}/draining_worker.py",
-    }
+    files = slot_files(render, application, SOURCES)[slot]
     assert not any(other in text for text in files.values())
     service = files[f"/etc/systemd/system/notes@{slot}.service"].splitlines()
     assert f"EnvironmentFile=/opt/notes/slots/{slot}/environment" in service
@@ -102,31 +118,89 @@ def test_files_of_a_slot(normalised: Normalise, render: Render, slot: str) -> No
     assert f"ListenStream=/run/notes/{slot}.sock" in socket
     assert "SocketMode=0660" in socket
     assert "SocketGroup=www-data" in socket
-    assert files[f"/opt/notes/slots/{slot}/draining_worker.py"] == WORKER.read_text(encoding="utf-8")
+    worker = (SOURCES / "draining_worker.py").read_text(encoding="utf-8")
+    assert files[f"/opt/notes/slots/{slot}/draining_worker.py"] == worker
 
 
 def settings_of(source: str) -> dict[str, t.Any]:
+    """Return what a file of Python says in so many words; what it takes from another file is left out."""
     settings = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            settings[node.targets[0].id] = ast.literal_eval(node.value)
+            with contextlib.suppress(ValueError):
+                settings[node.targets[0].id] = ast.literal_eval(node.value)
     return settings
 
 
+def files_of_blue(normalised: Normalise, render: Render, **variables: t.Any) -> dict[str, str]:
+    application = normalised("gunicorn_app", **{f"gunicorn_app_{name}": value for name, value in variables.items()})
+    files = slot_files(render, application, SOURCES)["blue"]
+    return {path.removeprefix("/opt/notes/slots/blue/"): text for path, text in files.items()}
+
+
 def test_gunicorns_settings(normalised: Normalise, render: Render) -> None:
-    application = normalised("gunicorn_app", gunicorn_app_timeout=70, gunicorn_app_workers=3)
-    source = slot_files(render, application, WORKER)["blue"]["/opt/notes/slots/blue/gunicorn.conf.py"]
-    settings = settings_of(source)
-    assert settings["bind"] == "unix:/run/notes/blue.sock"
-    assert settings["workers"] == 3
-    assert settings["timeout"] == settings["graceful_timeout"] == 70
-    assert settings["keepalive"] == 75
-    assert settings["forwarded_allow_ips"] == "*"
-    assert settings["worker_class"] == "draining_worker.DrainingWorker"
+    settings = settings_of(files_of_blue(normalised, render, timeout=70, workers=3)["gunicorn.conf.py"])
+    assert settings == {
+        "bind": "unix:/run/notes/blue.sock",
+        "workers": 3,
+        "timeout": 70,
+        # The master must not kill a worker before that has ended its requests itself, nor systemd the master.
+        "graceful_timeout": 119,
+        "forwarded_allow_ips": "*",
+        "worker_class": "draining_worker.DrainingWorker",
+        "control_socket_disable": True,
+        "worker_tmp_dir": "/dev/shm",
+    }
+
+
+def test_what_is_asked_for_is_set(normalised: Normalise, render: Render) -> None:
+    settings = settings_of(files_of_blue(normalised, render, preload=True, max_requests=5000)["gunicorn.conf.py"])
+    assert settings["preload_app"] is True
+    assert settings["max_requests"] == 5000
+    assert settings["max_requests_jitter"] == 500
+
+
+def test_what_both_servers_go_by(normalised: Normalise, render: Render) -> None:
+    text = files_of_blue(
+        normalised, render, drain=7, limit_request_fields=50, log_level="error", log_format="json", access_log=True
+    )["slot_settings.py"]
+    assert settings_of(text) == {
+        "SLOT": "blue",
+        "SOCKET": "/run/notes/blue.sock",
+        "LINK": "/opt/notes/current.sock",
+        "PROBE": "/opt/notes/slots/blue/probe",
+        "LOOP": "auto",
+        "HTTP": "auto",
+        "KEEPALIVE": 75,
+        "TIMEOUT": 90,
+        "DRAIN": 7,
+        "LIMIT_LINE": 8190,
+        "LIMIT_FIELDS": 50,
+        "LIMIT_FIELD_SIZE": 8190,
+        "LOG_LEVEL": "error",
+        "LOG_FORMAT": "json",
+        "ACCESS_LOG": True,
+    }
+
+
+ANY_VALUE: list[t.Any] = [
+    "", "a b", "'", '"', "'''\"\"\"", "\\", "\\\n", "a\nb", "\r\n", "\0", "\x1b[0m", "{{ x }}", "{% raw %}", "{# #}",
+    "é€\U0001f600", "\ud800", "\u2028", "# no comment", True, False, None, 0, -1, 2**59, 1.5, -1e300, [], {},
+    ["a", [1, {"b'": None}]], {"a\nb": {"c": ["\"", 1.0]}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ANY_VALUE)
+def test_any_value_of_a_setting_is_python(normalised: Normalise, render: Render, value: t.Any) -> None:
+    source = files_of_blue(normalised, render, settings={"secure_scheme_headers": value})["gunicorn.conf.py"]
+    # As it lies on the host.
+    settings = settings_of(source.encode("utf-8").decode("utf-8"))
+    assert settings["secure_scheme_headers"] == value
+    assert type(settings["secure_scheme_headers"]) is type(value)
 
 
 def test_both_slots_differ_in_nothing_but_their_name(normalised: Normalise, render: Render) -> None:
-    files = slot_files(render, normalised("gunicorn_app"), WORKER)
+    files = slot_files(render, normalised("gunicorn_app"), SOURCES)
     blue = {path.replace("blue", "green"): text.replace("blue", "green") for path, text in files["blue"].items()}
     assert blue == files["green"]
     assert all(Path(path).is_absolute() for path in blue)

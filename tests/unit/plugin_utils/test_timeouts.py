@@ -32,25 +32,30 @@ def test_a_read_timeout_that_the_application_cannot_reach(read: str) -> None:
     assert str(caught.value) == (f'here: "{read}" is refused; accepted: less than gunicorn_app_timeout of notes, 90s')
 
 
-@pytest.mark.parametrize(("timeout", "stop_timeout", "keepalive"), [(90, 120, 75), (90, 91, 61), (1, 2, 61)])
-def test_an_application_that_agrees_with_itself(timeout: int, stop_timeout: int, keepalive: int) -> None:
-    check_application(timeout, stop_timeout, keepalive)
+@pytest.mark.parametrize(
+    ("timeout", "stop_timeout", "keepalive", "drain"),
+    [(90, 120, 75, 30), (90, 91, 61, 89), (1, 2, 61, 0)],
+)
+def test_an_application_that_agrees_with_itself(timeout: int, stop_timeout: int, keepalive: int, drain: int) -> None:
+    check_application(timeout, stop_timeout, keepalive, drain)
 
 
 @pytest.mark.parametrize(
-    ("timeout", "stop_timeout", "keepalive", "place", "value"),
+    ("timeout", "stop_timeout", "keepalive", "drain", "place", "value"),
     [
-        (90, 90, 75, "gunicorn_app_stop_timeout", 90),
-        (90, 30, 75, "gunicorn_app_stop_timeout", 30),
-        (90, 120, 60, "gunicorn_app_keepalive", 60),
-        (90, 120, 2, "gunicorn_app_keepalive", 2),
+        (90, 90, 75, 30, "gunicorn_app_stop_timeout", 90),
+        (90, 30, 75, 30, "gunicorn_app_stop_timeout", 30),
+        (90, 120, 60, 30, "gunicorn_app_keepalive", 60),
+        (90, 120, 2, 30, "gunicorn_app_keepalive", 2),
+        (90, 120, 75, 90, "gunicorn_app_drain", 90),
+        (20, 120, 75, 30, "gunicorn_app_drain", 30),
     ],
 )
 def test_an_application_that_contradicts_itself(
-    timeout: int, stop_timeout: int, keepalive: int, place: str, value: int
+    timeout: int, stop_timeout: int, keepalive: int, drain: int, place: str, value: int
 ) -> None:
     with pytest.raises(Refused) as caught:
-        check_application(timeout, stop_timeout, keepalive)
+        check_application(timeout, stop_timeout, keepalive, drain)
     assert (caught.value.path, caught.value.value) == (place, value)
 
 
