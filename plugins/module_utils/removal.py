@@ -16,6 +16,7 @@ import shutil
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.hooks import environment_file
 from ansible_collections.asgi.deploy.plugins.module_utils.published import Published
 from ansible_collections.asgi.deploy.plugins.module_utils.slots import SLOTS
 
@@ -27,6 +28,9 @@ _BEGUN = "removing"
 
 #: In /var/lib/<name>: the data are those of an application that was removed.
 _KEPT = ".asgi-deploy-kept"
+
+#: Where a build has the credentials of a package index, see index_access.py.
+_BUILDS = "/run/asgi-deploy-build"
 
 Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
@@ -114,6 +118,7 @@ class _Removal:
         if not os.path.exists(self._begun):
             write_file(self._begun, "The removal of {0} has begun.\n".format(self.name), mode=0o600)
         self._stop()
+        self._forget_secrets()
         for path in self._unit_files():
             os.unlink(path)
         self._run(["systemctl", "daemon-reload"])
@@ -160,6 +165,15 @@ class _Removal:
             raise RemovalError(
                 "systemctl stop failed: " + (errors.strip() or "a slot of {0} runs on".format(self.name))
             )
+
+    def _forget_secrets(self) -> None:
+        """Remove what a killed hook or build has left in memory, to be there until the host is started again."""
+        for path in (environment_file(self.name), os.path.join(_BUILDS, self.name)):
+            place = os.path.join(self._base, path.lstrip("/"))
+            if os.path.isdir(place):
+                shutil.rmtree(place)
+            elif os.path.lexists(place):
+                os.unlink(place)
 
     def _keep_data(self) -> None:
         """Close the data: the number of the user may be another user's tomorrow."""

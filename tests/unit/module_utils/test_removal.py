@@ -151,6 +151,14 @@ def test_transient_units_are_stopped_and_units_of_such_a_name_are_not(host: Host
     assert (host.base / SYSTEM / "notes-hook.service").exists()
 
 
+def test_no_secret_of_a_killed_run_is_left_in_memory(host: Host) -> None:
+    host.write("run/asgi-deploy/notes.hook-environment", "run/asgi-deploy-build/notes/netrc")
+    host.write("run/asgi-deploy/notes-api.hook-environment", "run/asgi-deploy-build/notes-api/netrc")
+    host.removal().remove()
+    left = sorted(str(path.relative_to(host.base)) for path in host.base.glob("run/asgi-deploy*/*"))
+    assert left == ["run/asgi-deploy-build/notes-api", "run/asgi-deploy/notes-api.hook-environment"]
+
+
 def test_a_second_run_finds_nothing(host: Host) -> None:
     host.removal().remove()
     commands = len(host.commands)
