@@ -5,35 +5,34 @@
 
 from __future__ import annotations
 
-import grp
 import hashlib
 import json
 import os
 import pwd
 import re
 import shutil
-import subprocess
-import tarfile
 import time
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.build_tools import Tools
+from ansible_collections.asgi.deploy.plugins.module_utils.index_access import index_access
+from ansible_collections.asgi.deploy.plugins.module_utils.installers import Environment, Install
+from ansible_collections.asgi.deploy.plugins.module_utils.ownership import give
+from ansible_collections.asgi.deploy.plugins.module_utils.processes import BuildError, run_as
 
-#: What the slots start, so a release without it cannot serve.
-_SERVERS = ("gunicorn", "uvicorn", "uvicorn_worker")
+__all__ = ["BuildError", "Install", "Releases"]
 
-#: What a finished release has; the record is written last.
-_PARTS = ("release.json", "app", "venv/bin/gunicorn")
+#: Of this collection; a test compares it with galaxy.yml.
+VERSION = "0.1.0"
 
-#: Less than this on the disk is the likely reason of a build that failed.
-_LITTLE_MB = 100
+_RECORD = "release.json"
+
+#: What a finished release has, beside its server; the record is written last.
+_PARTS = (_RECORD, "app", "venv/bin/python")
 
 #: What build() calls a release.
 _NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
-
-
-class BuildError(Exception):
-    """The release could not be built; the text says why, with the tool's own last lines."""
 
 
 class Releases:
@@ -48,13 +47,13 @@ class Releases:
         self.cache = os.path.join("/var/cache", name)
         self.python = python
 
-    def identify(self, source: t.Mapping[str, str], requirements: str) -> str:
-        """Return the id of a release: the same source on the same Python is the same release."""
-        version = subprocess.run(
-            [self.python, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-        )
-        parts = [source["type"], source["digest"], requirements, self.python, version.stdout.decode(errors="replace")]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+    def identify(self, described: t.Mapping[str, t.Any], install: Install) -> str:
+        """Return the id of a release: the same source, installed in the same way, on the same Python."""
+        parts: t.List[t.Any] = [described["type"], described["digest"], self.python, self._version()]
+        # Whose credentials reach the index, and by which authority, changes nothing of what it has.
+        address = install.index["url"] if install.index else None
+        parts += [install.installer, install.requirements, address, list(install.packages), install.server]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
     def find(self, identity: str) -> t.Optional[str]:
         """Return the folder's name of the finished release ``identity``, the newest if there are several."""
@@ -63,23 +62,31 @@ class Releases:
     def finished(self) -> t.List[str]:
         """Return the names of the releases that were built to their end and are still whole, oldest first."""
         names = sorted(os.listdir(self.folder)) if os.path.isdir(self.folder) else []
-        return [name for name in names if all(os.path.exists(os.path.join(self.folder, name, part)) for part in _PARTS)]
+        return [name for name in names if self._is_whole(name)]
 
     def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
+    def record(self, name: str) -> t.Dict[str, t.Any]:
+        """Return what is written down of a release: what it was built from, by what, and when."""
+        try:
+            record = json.loads(read_text(os.path.join(self.path(name), _RECORD)) or "{}")
+        except ValueError:
+            return {}
+        return record if isinstance(record, dict) else {}
+
     def build(
         self,
         identity: str,
-        source: t.Mapping[str, str],
+        described: t.Mapping[str, t.Any],
         unpack: t.Callable[[str], None],
-        requirements: str,
+        install: Install,
         used: t.Collection[str],
     ) -> str:
         """Build a release and return its name. What an interrupted build left is removed first.
 
-        :param unpack: puts the source into the folder that it is given
-        :param requirements: the locked requirements file, relative to the source
+        :param described: what the source says of itself; kept beside the release
+        :param unpack: puts the source into the folder that it is given, which it makes
         :param used: releases that a slot runs: they stay, even if somebody has damaged them
         :raises BuildError: and nothing of the release is left
         """
@@ -90,21 +97,28 @@ class Releases:
         folder = self.path(name)
         os.mkdir(folder, 0o750)
         try:
-            os.chown(folder, user.pw_uid, user.pw_gid)
+            # Until it is unpacked nobody else can enter: what unpacks is root.
             unpack(os.path.join(folder, "app"))
-            _give(folder, user.pw_uid, user.pw_gid)
-            self._install(folder, requirements, user)
+            give(folder, user.pw_uid, user.pw_gid)
+            version = self._version()
+            with index_access(self.name, install.index, user) as access:
+                tools = Tools(self.python, version)
+                environment = Environment(folder, self.python, version, user, self.cache, access, tools)
+                installed = environment.install(described, install, self._with_dependencies)
             # The application can read its release and change nothing in it.
-            _give(folder, 0, user.pw_gid)
+            give(folder, 0, user.pw_gid)
             record = {
                 "release": name,
-                "source": dict(source),
-                "requirements": requirements,
-                "python": self.python,
+                "source": dict(described),
+                "requirements": install.requirements,
+                "server": install.server,
+                "python": {"path": self.python, "version": version.rpartition(" ")[2]},
                 "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "asgi.deploy": VERSION,
+                **installed,
             }
             # Last: a release without it is not finished.
-            write_file(os.path.join(folder, "release.json"), json.dumps(record, indent=2, sort_keys=True) + "\n")
+            write_file(os.path.join(folder, _RECORD), json.dumps(record, indent=2, sort_keys=True) + "\n")
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -120,6 +134,20 @@ class Releases:
             if name not in used:
                 self.remove(name)
 
+    def _is_whole(self, name: str) -> bool:
+        parts = (*_PARTS, "venv/bin/" + str(self.record(name).get("server", "gunicorn")))
+        return all(os.path.exists(os.path.join(self.folder, name, part)) for part in parts)
+
+    def _with_dependencies(self, identity: str) -> t.Optional[str]:
+        """Return the virtual environment of a finished release with just these dependencies, the newest one."""
+        found = (name for name in reversed(self.finished()) if self.record(name).get("dependencies") == identity)
+        name = next(found, None)
+        return None if name is None else os.path.join(self.path(name), "venv")
+
+    def _version(self) -> str:
+        """Return what the interpreter says of itself, "Python 3.13.5"."""
+        return run_as([self.python, "-I", "--version"]).output.strip()
+
     def _remove_unfinished(self, used: t.Collection[str]) -> None:
         if os.path.isdir(self.folder):
             for name in set(os.listdir(self.folder)) - set(self.finished()) - set(used):
@@ -134,129 +162,3 @@ class Releases:
             os.makedirs(folder, mode=0o750, exist_ok=True)
         os.chown(self.folder, 0, user.pw_gid)
         os.chown(self.cache, user.pw_uid, user.pw_gid)
-
-    def _install(self, folder: str, requirements: str, user: t.Any) -> None:
-        """Make the virtual environment and install into it, as the application's user.
-
-        A package that is built here runs its own code; it gets the rights that it will have anyway.
-        """
-        app, venv = os.path.join(folder, "app"), os.path.join(folder, "venv")
-        if not os.path.isfile(os.path.join(app, requirements)):
-            raise BuildError("gunicorn_app_requirements: the source has no file {0}".format(requirements))
-        self._run([self.python, "-m", "venv", venv], folder, user)
-        pip = [os.path.join(venv, "bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-        self._run([*pip, "--quiet", "--requirement", os.path.join(app, requirements)], app, user)
-        project = read_text(os.path.join(app, "pyproject.toml")) or ""
-        if "[build-system]" in project or os.path.exists(os.path.join(app, "setup.py")):
-            self._run([*pip, "--quiet", "--no-deps", app], app, user)
-        missing = [module for module in _SERVERS if not self._has(venv, module, user)]
-        if missing:
-            raise BuildError(
-                "{0} does not bring {1}: add gunicorn, uvicorn and uvicorn-worker to it".format(
-                    requirements, ", ".join(missing)
-                )
-            )
-
-    def _has(self, venv: str, module: str, user: t.Any) -> bool:
-        script = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
-        return self._execute([os.path.join(venv, "bin/python"), "-I", "-c", script, module], "/", user).returncode == 0
-
-    def _run(self, command: t.List[str], folder: str, user: t.Any) -> None:
-        done = self._execute(command, folder, user)
-        if done.returncode:
-            lines = done.stdout.decode(errors="replace").strip().splitlines()[-20:]
-            free = shutil.disk_usage(self.folder).free // 2**20
-            if free < _LITTLE_MB:
-                # venv and pip do not always say so.
-                lines.append("Only {0} MB are free below {1}.".format(free, self.folder))
-            raise BuildError("{0} failed:\n{1}".format(" ".join(command), "\n".join(lines)))
-
-    def _execute(self, command: t.List[str], folder: str, user: t.Any) -> "subprocess.CompletedProcess[bytes]":
-        def become() -> None:
-            os.setgroups([group.gr_gid for group in grp.getgrall() if user.pw_name in group.gr_mem])
-            os.setgid(user.pw_gid)
-            os.setuid(user.pw_uid)
-            os.umask(0o027)
-
-        environment = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
-        environment.update(
-            PATH="/usr/local/bin:/usr/bin:/bin", HOME=self.cache, LANG="C.UTF-8", PIP_CACHE_DIR=self.cache + "/pip"
-        )
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-            preexec_fn=become,
-        )
-
-
-def unpack_archive(archive: str, folder: str) -> None:
-    """Unpack a tar archive that the controller made. Its members stay inside ``folder``."""
-    os.makedirs(folder)
-    with tarfile.open(archive) as tar:
-        links = {os.path.normpath(member.name): member.linkname for member in tar.getmembers() if member.issym()}
-        for member in tar.getmembers():
-            if not (member.isfile() or member.isdir() or member.issym()):
-                raise BuildError("the source holds {0}, which is no file, folder or symlink".format(member.name))
-            if any(os.path.normpath(member.name).startswith(link + "/") for link in links):
-                raise BuildError("the source holds {0}, which leads through a link".format(member.name))
-            if ".." in member.name.split("/") or _leads_out(member.name, links):
-                raise BuildError("the source holds {0}, which leads out of it".format(member.name))
-        if hasattr(tarfile, "data_filter"):
-            # What newer versions of Python do by themselves, and warn of until then.
-            tar.extraction_filter = tarfile.data_filter
-        tar.extractall(folder)
-
-
-def _leads_out(name: str, links: t.Mapping[str, str]) -> bool:
-    """Return whether ``name`` lies outside once the symlinks are followed, one through the other."""
-    place: t.List[str] = []
-    rest = name.split("/")[::-1]
-    followed = 0
-    if name.startswith("/"):
-        return True
-    while rest:
-        part = rest.pop()
-        if part in ("", "."):
-            continue
-        if part == "..":
-            if not place:
-                return True
-            place.pop()
-            continue
-        place.append(part)
-        link = links.get("/".join(place))
-        if link is not None:
-            followed += 1
-            # Linux gives up after 40 as well.
-            if link.startswith("/") or followed > 40:
-                return True
-            place.pop()
-            rest += link.split("/")[::-1]
-    return False
-
-
-def unpack_commit(repository: str, commit: str, folder: str) -> None:
-    """Put the files of ``commit`` into ``folder``."""
-    os.makedirs(folder)
-    archive = subprocess.run(
-        # git's own umask would make everything writable for the group, which is the application's.
-        ["git", "-C", repository, "-c", "tar.umask=0022", "archive", "--format=tar", commit],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    if archive.returncode:
-        raise BuildError("git archive failed: " + archive.stderr.decode(errors="replace").strip())
-    subprocess.run(["tar", "--extract", "--directory", folder], input=archive.stdout, check=True)
-
-
-def _give(folder: str, owner: int, group: int) -> None:
-    for parent, folders, files in os.walk(folder):
-        for name in folders + files:
-            os.lchown(os.path.join(parent, name), owner, group)
-    os.chown(folder, owner, group)

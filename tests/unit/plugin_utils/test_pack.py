@@ -13,9 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.pack import pack
+from ansible_collections.asgi.deploy.plugins.plugin_utils.pack import File, Folder, snapshot
+from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 
 Change = t.Callable[[Path], t.Any]
+
+
+def pack(folder: str, exclude: list[str], archive: str) -> str:
+    taken = snapshot({"type": "directory", "path": folder, "exclude": exclude})
+    assert taken is not None
+    taken.write(archive)
+    return taken.digest
 
 
 def make(folder: Path) -> Path:
@@ -132,3 +140,56 @@ def test_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
     pack(str(folder), [], str(tmp_path / "one.tar.gz"))
     with tarfile.open(tmp_path / "one.tar.gz") as tar:
         assert name in tar.getnames()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "app" / "main.py").write_text("app = 2\n"),
+        lambda folder: (folder / "app" / "main.py").unlink(),
+    ],
+)
+def test_what_is_sent_is_what_the_digest_was_made_of(tmp_path: Path, change: Change) -> None:
+    folder = make(tmp_path / "one")
+    taken = Folder(str(folder), [])
+    change(folder)
+    with pytest.raises(Refused, match=rf'^gunicorn_app_source.path: "{folder}/app/main.py" is refused'):
+        taken.write(str(tmp_path / "one.tar.gz"))
+
+
+def test_a_folder_that_gets_more_files_meanwhile_is_sent_as_it_was(tmp_path: Path) -> None:
+    folder = make(tmp_path / "one")
+    taken = Folder(str(folder), [])
+    (folder / "new").touch()
+    taken.write(str(tmp_path / "one.tar.gz"))
+    with tarfile.open(tmp_path / "one.tar.gz") as tar:
+        assert "new" not in tar.getnames()
+
+
+def test_a_file_is_sent_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"x")
+    taken = snapshot({"type": "archive", "path": str(tmp_path / "a.zip"), "url": None})
+    assert isinstance(taken, File)
+    assert taken.digest == "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    taken.write(str(tmp_path / "copy"))
+    assert (tmp_path / "copy").read_bytes() == b"x"
+    (tmp_path / "a.zip").write_bytes(b"y")
+    with pytest.raises(Refused, match="a file that does not change while it is sent"):
+        taken.write(str(tmp_path / "copy"))
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=rf'^gunicorn_app_source.path: "{tmp_path}/a.zip" is refused'):
+        File(str(tmp_path / "a.zip"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"type": "git", "url": "https://git.example.com/notes.git"},
+        {"type": "package", "name": "notes"},
+        {"type": "archive", "path": None, "url": "https://files.example.com/notes.zip"},
+    ],
+)
+def test_what_the_host_gets_itself_is_not_sent(source: dict[str, t.Any]) -> None:
+    assert snapshot(source) is None
