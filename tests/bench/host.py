@@ -8,7 +8,7 @@ import re
 import resource
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -89,13 +89,12 @@ class Host:
         playbook: str | Path,
         variables: Mapping[str, Any] | None = None,
         inventory: str = "inventory.yml",
-        options: Sequence[str] = (),
     ) -> Run:
         """Run a playbook as a user would, and time its tasks by when they are announced.
 
         :param playbook: one of the benchmark's by its name, or any by its path
         """
-        command = ["ansible-playbook", "--inventory", str(HERE / inventory), *options]
+        command = ["ansible-playbook", "--inventory", str(HERE / inventory)]
         command.append(str(HERE / "playbooks" / playbook))
         if variables:
             extra = WORK / f"{self.name}.json"

@@ -20,19 +20,26 @@ from tests.bench.inside import workers as inside
 from tests.bench.releases import Asked
 from tests.bench.report import BenchError
 
-VERBOSE = """\
+TOLD = """\
 TASK [asgi.deploy.gunicorn_app : Build the release] ****
-changed: [bench] => (item=notes) => {"changed": true, "steps": [{"seconds": 7.2, "step": "build"}], "slot": "blue"}
+    notes, release 20261120T010203Z-0123456789ab: build 7.2 s, hooks before 12.0 s
+changed: [bench] => (item=notes)
 
 TASK [asgi.deploy.gunicorn_app : Put the release live] ****
-changed: [bench] => (item=notes) => {"item": {"steps": [{"seconds": 7.2, "step": "build"}]}, "changed": true, \
-"steps": [{"seconds": 0.2, "step": "static files"}, {"seconds": 1.9, "step": "start and health"}]}
+    notes, release 20261120T010203Z-0123456789ab: static files 0.2 s, start and health 1.9 s
+    other, release 20261120T010203Z-0123456789ab: static files 9.9 s
+changed: [bench] => (item=notes)
 """
 
 
 def test_the_steps_of_both_phases_are_read() -> None:
-    assert releases.steps_of(VERBOSE) == {"build": 7.2, "static files": 0.2, "start and health": 1.9}
-    assert releases.steps_of('ok: [bench] => {"changed": false}\n') == {}
+    assert releases.steps_of(TOLD) == {
+        "build": 7.2,
+        "hooks before": 12.0,
+        "static files": 0.2,
+        "start and health": 1.9,
+    }
+    assert releases.steps_of("ok: [bench]\n") == {}
 
 
 def test_a_phase_has_the_requests_that_were_due_in_it() -> None:
