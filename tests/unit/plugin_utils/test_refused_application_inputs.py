@@ -176,6 +176,8 @@ def test_facts_are_needed_only_for_the_count(refusal: Refusal, normalised: Norma
     assert normalised("gunicorn_app", ansible_facts={}, gunicorn_app_workers=3)["workers"] == 3
 
 
+FETCHED = {**GIT, "signed_by": []}
+
 ODD_BUT_RIGHT: list[tuple[str, t.Any, str, t.Any]] = [
     ("name", "a", "name", "a"),
     ("name", "a" * 32, "name", "a" * 32),
@@ -190,18 +192,18 @@ ODD_BUT_RIGHT: list[tuple[str, t.Any, str, t.Any]] = [
     ("python", "/opt/python3.13/bin/python3.13", "python", "/opt/python3.13/bin/python3.13"),
     ("env", {"A": 1, "_b": "x y", "C": ""}, "env", {"A": "1", "_b": "x y", "C": ""}),
     ("env", {"KEY": "ä \"$`\\' # ;"}, "env", {"KEY": "ä \"$`\\' # ;"}),
-    ("source", GIT, "source", GIT),
+    ("source", GIT, "source", FETCHED),
     ("source", {**GIT, "url": "git@git.example.com:team/notes.git"}, "source",
-     {**GIT, "url": "git@git.example.com:team/notes.git"}),
+     {**FETCHED, "url": "git@git.example.com:team/notes.git"}),
     ("source", {**GIT, "url": "ssh://git@git.example.com:2222/notes.git", "version": "feature/x@1+2"}, "source",
-     {**GIT, "url": "ssh://git@git.example.com:2222/notes.git", "version": "feature/x@1+2"}),
+     {**FETCHED, "url": "ssh://git@git.example.com:2222/notes.git", "version": "feature/x@1+2"}),
     ("source", {**GIT, "url": "https://git.example.com/@scope/notes"}, "source",
-     {**GIT, "url": "https://git.example.com/@scope/notes"}),
+     {**FETCHED, "url": "https://git.example.com/@scope/notes"}),
     ("source", {**GIT, "url": "https://git.example.com:8443/@scope/notes"}, "source",
-     {**GIT, "url": "https://git.example.com:8443/@scope/notes"}),
+     {**FETCHED, "url": "https://git.example.com:8443/@scope/notes"}),
     ("source", {**GIT, "url": "https://[2001:db8::1]:8443/@scope/notes"}, "source",
-     {**GIT, "url": "https://[2001:db8::1]:8443/@scope/notes"}),
-    ("source", {**GIT, "version": 20240101}, "source", {**GIT, "version": "20240101"}),
+     {**FETCHED, "url": "https://[2001:db8::1]:8443/@scope/notes"}),
+    ("source", {**GIT, "version": 20240101}, "source", {**FETCHED, "version": "20240101"}),
 ]  # fmt: skip
 
 
