@@ -12,6 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 #: What a site can say.
 SITES = [path for path in DOCS if path.name == "sites.md" or path.parent.name == "sites"]
+#: What an application can say.
+_ABOUT_APPLICATIONS = ("applications.md", "releases-and-rollback.md", "static-files.md")
+APPLICATIONS = [path for path in DOCS if path.name in _ABOUT_APPLICATIONS or path.parent.name == "applications"]
 
 _BLOCK = re.compile(r"^```ya?ml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"\{\{ lookup\('ansible\.builtin\.file', '[\w./-]+'\) \}\}")

@@ -39,7 +39,8 @@ def application_name(path: str, value: t.Any) -> str:
     """Return ``value`` where it is a name that units, users and paths can bear."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise Refused(path, value, "[a-z][a-z0-9_-]*, 32 characters at most")
-    if value in TAKEN_NAMES or value.startswith("systemd-"):
+    # The second are folders in /run that all roles share.
+    if value in TAKEN_NAMES or value.startswith(("systemd-", "asgi-deploy")):
         raise Refused(path, value, "a name that no user or service of the system has")
     return value
 

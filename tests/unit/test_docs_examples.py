@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 from pathlib import Path
 
 import pytest
-from docs_examples import DOCS, ROOT, SITES, Example, examples, surroundings, templated
+from docs_examples import APPLICATIONS, DOCS, ROOT, SITES, Example, examples, surroundings, templated
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import HostFacts, nginx_version
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import build_tree
@@ -29,18 +30,39 @@ UPSTREAM_KEYS = {
 }
 SERVER_KEYS = {"address", "weight", "max_fails", "fail_timeout", "max_conns", "backup", "down"}
 
+#: What an inventory names on the controller.
+_ON_CONTROLLER = re.compile(r"\{\{ (?:playbook|inventory)_dir \}\}/[\w./-]+")
+_KEY = re.compile(r"\{\{ lookup\('ansible\.builtin\.file', '[\w./-]+\.asc'\) \}\}")
+_VAULT = re.compile(r"\{\{ vault_\w+ \}\}")
+
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 OF_SITES = examples(SITES)
+OF_APPLICATIONS = examples(APPLICATIONS)
+
+
+def on_controller(folder: Path, value: t.Any) -> t.Any:
+    """Stand for Ansible's templating: a folder of the controller's is ``folder``, a file is one in it, keys are keys."""
+    if isinstance(value, dict):
+        return {key: on_controller(folder, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [on_controller(folder, item) for item in value]
+    if isinstance(value, str) and _ON_CONTROLLER.fullmatch(value):
+        return str(folder / "app.tar.gz" if value.endswith(".tar.gz") else folder)
+    if isinstance(value, str):
+        value = _KEY.sub("-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n-----END PGP PUBLIC KEY BLOCK-----\n", value)
+        value = _VAULT.sub("a-secret", value)
+    return templated(value)
 
 
 def host(variables: t.Mapping[str, t.Any], folder: Path) -> Host:
-    (folder / "requirements.txt").write_text("gunicorn\n", encoding="utf-8")
+    for name in ("requirements.txt", "app.tar.gz"):
+        (folder / name).write_text("gunicorn\n", encoding="utf-8")
     application = {
         "gunicorn_app_module": "shop.main:app",
         "gunicorn_app_source": {"type": "directory", "path": str(folder)},
     }
-    return Host({**surroundings(), **application, **variables}, templated)
+    return Host({**surroundings(), **application, **variables}, functools.partial(on_controller, folder))
 
 
 def ids(example: Example) -> str:
@@ -99,15 +121,23 @@ def test_each_key_has_an_example() -> None:
     assert sorted({f"{upstream}.servers.{key}" for key in SERVER_KEYS} - shown) == []
 
 
-def test_each_choice_is_told_of() -> None:
-    text = "\n".join(path.read_text(encoding="utf-8") for path in SITES)
+def test_each_key_of_an_application_has_an_example() -> None:
+    shown = {path for example in OF_APPLICATIONS for path in said(example.variables)}
+    # An entry of the list has the role's variables without their beginning.
+    shown |= {path.replace("gunicorn_app_applications.", "gunicorn_app_") for path in shown}
+    assert sorted(set(keys_of(options_of("gunicorn_app"))) - shown) == []
+
+
+@pytest.mark.parametrize(("role", "pages"), [("nginx_proxy", SITES), ("gunicorn_app", APPLICATIONS)])
+def test_each_choice_is_told_of(role: str, pages: list[Path]) -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in pages)
 
     def choices(options: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         for option in options.values():
             yield from map(str, option.get("choices") or ())
             yield from choices(option.get("options") or {})
 
-    wanted = set(choices(options_of("nginx_proxy")))
+    wanted = set(choices(options_of(role)))
     assert {word for word in wanted if not re.search(rf"(?<![\w.]){re.escape(word)}(?!\w)", text)} == set()
 
 

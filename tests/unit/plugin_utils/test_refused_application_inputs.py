@@ -25,6 +25,7 @@ SINGLE: list[tuple[str, t.Any, str, str]] = [
     ]),
     ("name", "nginx", '"nginx"', "a name that no user or service of the system has"),
     ("name", "systemd-x", '"systemd-x"', "a name that no user or service of the system has"),
+    ("name", "asgi-deploy", '"asgi-deploy"', "a name that no user or service of the system has"),
     ("name", True, "true", "a string (quote it)"),
     ("name", None, "null", "it is required"),
     ("module", None, "null", "it is required"),
