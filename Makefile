@@ -40,6 +40,10 @@ unit: venv ## Unit tests: seconds, no container
 example: venv ## The example application's own tests
 	@python tools/run_tests.py example
 
+.PHONY: server
+server: venv ## The server processes of a slot, under load: a minute, no container
+	@python tools/run_tests.py server
+
 .PHONY: molecule
 molecule: venv images ## One scenario, with its output: make molecule SCENARIO=default
 	@molecule test --scenario-name $(SCENARIO)

@@ -1,6 +1,6 @@
 """Run the steps of `make test`, two at a time, and count everything.
 
-    run_tests.py [lint|unit|example|nginx|molecule]...      all of them when none is named
+    run_tests.py [lint|unit|example|server|nginx|molecule]...      all of them when none is named
 
 Each step's output goes to build/logs/<step>.log; that of a failed step is printed whole. The last line is
 `N passed, N failed`. Whatever a step leaves behind (containers, networks, an engine that was not running

@@ -140,6 +140,7 @@ def select(groups: list[str]) -> list[Step]:
     available: dict[str, Callable[[], list[Step]]] = {
         "nginx": lambda: [pytest_step("nginx", "tests/nginx", after="images")],
         "molecule": lambda: [molecule(name) for name in scenarios()],
+        "server": lambda: [pytest_step("server", "tests/server")],
         "lint": lint,
         "unit": lambda: [pytest_step("unit", "tests/unit")],
         "example": example,
@@ -148,4 +149,4 @@ def select(groups: list[str]) -> list[Step]:
     return [engine(), *chosen] if any(step.after == "images" for step in chosen) else chosen
 
 
-GROUPS = ["nginx", "molecule", "lint", "unit", "example"]
+GROUPS = ["nginx", "molecule", "server", "lint", "unit", "example"]

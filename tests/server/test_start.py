@@ -28,12 +28,12 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 @each_kind
 def test_ready_comes_after_the_lifespan(make_slots: MakeSlots, kind: str) -> None:
-    slot = make_slots(**KINDS[kind]).blue.start(wait=False, LIFESPAN_SECONDS="1.5")
+    slot = make_slots(**KINDS[kind]).blue.start(wait=False, LIFESPAN_SECONDS="1")
     began = time.monotonic()
     eventually(lambda: "Waiting for application startup" in slot.text(), "the lifespan begins")
-    assert not slot.ready(0.8)
+    assert not slot.ready(0.5)
     assert slot.ready(10)
-    assert time.monotonic() - began > 1.5
+    assert time.monotonic() - began > 0.9
     answer = ask(slot.socket).said
     assert answer["greeting"] == "from the lifespan"
     assert answer["loop"] == "uvloop"

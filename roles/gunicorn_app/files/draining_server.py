@@ -132,7 +132,7 @@ class DrainingServer(Server):
             await asyncio.sleep(0.05)
             age = loop.time() - began
         # What the stock server does from here on: cancel what still runs, and end the lifespan.
-        self.config.timeout_graceful_shutdown = max(1, slot_settings.TIMEOUT - age)
+        self.config.timeout_graceful_shutdown = max(0.1, slot_settings.TIMEOUT - age)
 
     async def _beat(self):
         """Go on telling Gunicorn that the loop is alive: it kills a worker that is silent for `timeout`."""

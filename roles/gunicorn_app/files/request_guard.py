@@ -41,7 +41,8 @@ class Guard:
                 probe = value
         if len(headers) > slot_settings.LIMIT_FIELDS:
             return _refuse(scope, send, _TOO_MANY)
-        if len(scope["raw_path"]) + len(scope["query_string"]) + 1 > slot_settings.LIMIT_LINE:
+        query = scope["query_string"]
+        if len(scope["raw_path"]) + (len(query) + 1 if query else 0) > slot_settings.LIMIT_LINE:
             return _refuse(scope, send, _TOO_LONG)
         # Also where there is none: a task may have begun with the context of the request before.
         request_id.set(identity)
