@@ -83,6 +83,9 @@ class ActionModule(ActionBase):
         described = {key: value for key, value in source.items() if key not in ("path", "exclude")}
         if taken:
             described["digest"] = taken.digest
+        if source["type"] == "archive" and source.get("url"):
+            # It is often a token, and the module hides what it gets by this name.
+            described["url"], _mark, described["query"] = source["url"].partition("?")
         result = self._call({**arguments, "source": described}, variables)
         if taken is None or not result.get("needs_archive"):
             return result

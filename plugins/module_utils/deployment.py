@@ -113,10 +113,10 @@ class Deployment:
             self.slots.keep_warm(live)
         for repair in self.slots.repairs(slot):
             repair()
-        result = {"changed": True, "release": release, "slot": slot, "unconfirmed": unconfirmed, "steps": self.steps}
-        with self._step("hooks after"):
-            self._run_hooks("after", slot, release)
-        return result
+        self._run_hooks("after", slot, release)
+        # Of a first release, and where no site serves it, nobody expects more.
+        told = unconfirmed if live and self.smoke else None
+        return {"changed": True, "release": release, "slot": slot, "unconfirmed": told, "steps": self.steps}
 
     def _source(self, check_mode: bool) -> Source:
         cache = os.path.join(self.root, "source")
@@ -149,7 +149,7 @@ class Deployment:
         """Do what a killed run has left, or a hand has changed, beside the slot that serves."""
         release = t.cast(str, self.slots.release_of(live))
         app, others = self._app(release), self._kept_apps(release)
-        due = self.slots.repairs(live)
+        due: t.List[t.Callable[[], object]] = [*self.slots.repairs(live)]
         if not self.published.is_settled(app, others):
             problem = self.published.problem(app)
             if problem:
@@ -174,17 +174,17 @@ class Deployment:
 
     def _hooks_before(self, live: t.Optional[str], release: str) -> None:
         if not self.params["release"]:
-            with self._step("hooks before"):
-                self._run_hooks("before", self.slots.idle(), release)
+            self._run_hooks("before", self.slots.idle(), release)
         elif live:
             # The release that is left knows what it has done, and how it is undone.
-            with self._step("hooks rollback"):
-                self._run_hooks("rollback", live, t.cast(str, self.slots.release_of(live)))
+            self._run_hooks("rollback", live, t.cast(str, self.slots.release_of(live)))
 
     def _run_hooks(self, when: str, slot: str, release: str) -> None:
         hooks = [hook for hook in self.params["hooks"][when] if self.params["first"] or not hook["once"]]
-        unit = self.slots.files[slot][self.slots.service_file(slot)]
-        Hooks(self.name, unit, self.slots.environment, self.run).run(when, hooks, self.releases.path(release))
+        if hooks:
+            unit = self.slots.files[slot][self.slots.service_file(slot)]
+            with self._step("hooks " + when):
+                Hooks(self.name, unit, self.slots.environment, self.run).run(when, hooks, self.releases.path(release))
 
     def _note(self, release: str, live: str) -> None:
         """Write down what a run that was killed after its switch has not."""

@@ -22,7 +22,7 @@ HIDDEN = "***"
 
 def secrets_in(environment: str) -> t.List[str]:
     """Return the values of an environment file that its names call secret, the longest first."""
-    found = set()
+    found: t.Set[str] = set()
     for name, quoted in _LINE.findall(environment):
         value = _ESCAPED.sub(r"\1", quoted)
         if _SECRET_NAME.search(name):

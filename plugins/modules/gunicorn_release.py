@@ -53,14 +53,74 @@ options:
     type: path
     required: true
   source:
-    description: What the release is built from; C(type) and its keys, of which the controller may know the digest.
+    description: What the release is built from; the keys of the role's variable, and what the controller knows of them.
     type: dict
+    suboptions:
+      type:
+        description: C(archive), C(directory), C(git) or C(package).
+        type: str
+      url:
+        description: Address of a repository or an archive, without its query.
+        type: str
+      query:
+        description: What follows the question mark of the address.
+        type: str
+      version:
+        description: Commit, tag, branch or version.
+        type: str
+      signed_by:
+        description: OpenPGP public keys.
+        type: list
+        elements: str
+      checksum:
+        description: C(sha256:) and its digits.
+        type: str
+      name:
+        description: Name of a distribution.
+        type: str
+      extras:
+        description: Its extras.
+        type: list
+        elements: str
+      digest:
+        description: Digest of what the controller would send.
+        type: str
   archive:
     description: A tar archive on the host with the source, sent by the controller.
     type: path
   install:
-    description: How it is installed; C(installer), C(requirements), C(index), C(packages) and C(server).
+    description: How it is installed.
     type: dict
+    suboptions:
+      installer:
+        description: C(pip) or C(uv).
+        type: str
+      requirements:
+        description: Requirements file, relative to the source.
+        type: str
+      packages:
+        description: Requirements beside those of a package.
+        type: list
+        elements: str
+      server:
+        description: C(gunicorn) or C(uvicorn).
+        type: str
+      index:
+        description: The package index.
+        type: dict
+        suboptions:
+          url:
+            description: Its address.
+            type: str
+          username:
+            description: Name to log in with.
+            type: str
+          password:
+            description: Password or token.
+            type: str
+          ca_bundle:
+            description: PEM file with the authority of its certificate.
+            type: path
   python:
     description: Interpreter for the virtual environment.
     type: path
@@ -165,6 +225,24 @@ from ansible_collections.asgi.deploy.plugins.module_utils.release import BuildEr
 from ansible_collections.asgi.deploy.plugins.module_utils.removal import data_of, remove_application, would_remove
 from ansible_collections.asgi.deploy.plugins.module_utils.slots import SlotError
 
+TEXT = {"type": "str"}
+TEXTS = {"type": "list", "elements": "str"}
+#: Of the whole dictionary Ansible would hide each word, wherever it stands: "gunicorn" in a message among them.
+SECRET = {"type": "str", "no_log": True}
+
+SOURCE = {
+    **dict.fromkeys(("type", "url", "version", "checksum", "name", "digest"), TEXT),
+    **dict.fromkeys(("signed_by", "extras"), TEXTS),
+    # What follows the question mark of the URL is often a token.
+    "query": SECRET,
+}
+INDEX = {**dict.fromkeys(("url", "username"), TEXT), "ca_bundle": {"type": "path"}, "password": SECRET}
+INSTALL = {
+    **dict.fromkeys(("installer", "requirements", "server"), TEXT),
+    "packages": TEXTS,
+    "index": {"type": "dict", "options": INDEX},
+}
+
 
 def remove(module: AnsibleModule) -> t.Dict[str, t.Any]:
     name = module.params["name"]
@@ -180,7 +258,11 @@ def remove(module: AnsibleModule) -> t.Dict[str, t.Any]:
 
 
 def deploy(module: AnsibleModule) -> t.Dict[str, t.Any]:
-    deployment = Deployment(module.params, module.run_command)
+    source = {key: value for key, value in module.params["source"].items() if value is not None}
+    query = source.pop("query", None)
+    if query:
+        source["url"] += "?" + query
+    deployment = Deployment({**module.params, "source": source}, module.run_command)
     if module.params["phase"] == "prepare":
         return deployment.prepare(module.check_mode)
     return deployment.go_live(module.params["prepared"])
@@ -198,11 +280,9 @@ def main() -> None:
             "by": {"type": "str", "default": ""},
             "first": {"type": "bool", "default": True},
             "root": {"type": "path", "required": True},
-            # A URL may hold a token.
-            "source": {"type": "dict", "no_log": True},
+            "source": {"type": "dict", "options": SOURCE},
             "archive": {"type": "path"},
-            # It may hold the password of an index.
-            "install": {"type": "dict", "no_log": True},
+            "install": {"type": "dict", "options": INSTALL},
             "python": {"type": "path"},
             "files": {"type": "dict"},
             "environment": {"type": "str", "no_log": True},
