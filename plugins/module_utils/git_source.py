@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
@@ -58,6 +59,9 @@ class GitSource:
 
         :raises BuildError: where it is not to be had
         """
+        # One deployment at a time is here: what is locked was left by one that was killed.
+        for left in glob.glob(os.path.join(glob.escape(self.cache), "**/*.lock"), recursive=True):
+            os.unlink(left)
         if not self._is_ours():
             self._start_anew()
         if _COMMIT.fullmatch(self.version) and self._has(self.version):
