@@ -32,6 +32,8 @@ INVENTORY = "application.yml"
 NAME = "notes"
 APP = WORK / "app"
 STOP = "/run/bench.stop"
+#: systemd's message of a unit that it has stopped.
+STOPPED = "MESSAGE_ID=9d1aaa27d60140bd96365438aad20286"
 
 
 @dataclass(frozen=True)
@@ -113,22 +115,23 @@ def expect(host: Host, version: str) -> None:
         raise BenchError(f"{host.name}: version {told} answers instead of {version}")
 
 
-#: On the same clock as the load: the link's own time, and systemd's of both slots (its times count from the boot).
+#: On the same clock as the load: the link's own time, and what systemd says of both slots. Of one that has ended it
+#: forgets all, but not in the journal.
 _TIMES = f"""
 import json, os, subprocess, time
-boot = time.time() - time.monotonic()
-def moment(slot, what):
-    show = ["systemctl", "show", "--value", "--property=" + what + "TimestampMonotonic", "{NAME}@" + slot + ".service"]
-    return boot + int(subprocess.check_output(show)) / 1e6
+def run(*command):
+    return subprocess.check_output(command, text=True)
 live = os.path.basename(os.readlink("/opt/{NAME}/current.sock"))[:-len(".sock")]
-idle = {{"blue": "green", "green": "blue"}}[live]
-unit = "{NAME}@" + idle + ".service"
-while subprocess.check_output(["systemctl", "show", "--value", "--property=ActiveState", unit]) != b"inactive\\n":
+service, before = ("{NAME}@" + slot + ".service" for slot in (live, {{"blue": "green", "green": "blue"}}[live]))
+while run("systemctl", "show", "--value", "--property=ActiveState", before) != "inactive\\n":
     time.sleep(0.2)
+run("journalctl", "--sync")
+stopped = run("journalctl", "--unit=" + before, "--output=short-unix", "--no-pager", "{STOPPED}").splitlines()[-1]
+started = run("systemctl", "show", "--value", "--property=InactiveExitTimestampMonotonic", service)
 print(json.dumps({{
     "live": os.lstat("/opt/{NAME}/current.sock").st_mtime,
-    "started": moment(live, "InactiveExit"),
-    "drained": moment(idle, "InactiveEnter"),
+    "started": time.time() - time.monotonic() + int(started) / 1e6,
+    "drained": float(stopped.split()[0]),
 }}))
 """
 
