@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import http.client
+import subprocess
 import threading
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -111,6 +113,32 @@ def test_idle_connections_have_time_to_hear_of_the_end(make_slots: MakeSlots) ->
     assert used.ask("/").closes
     assert slots.blue.ended() == 0
     assert 2.5 < time.monotonic() - began < 6
+
+
+#: In the server's own Python: it is a matter of what happens within one turn of its loop.
+CLOSING = """
+import socket, sys, types
+sys.path.insert(0, sys.argv[1])
+import draining_server
+nginx, ours = socket.socketpair()
+transport = types.SimpleNamespace(get_extra_info={"socket": ours}.get)
+connection = types.SimpleNamespace(cycle=None, transport=transport)
+print(draining_server._has_ended(connection, 2.9), draining_server._has_ended(connection, 3.1))
+nginx.send(b"POST")
+print(draining_server._has_ended(connection, 3.1))
+ours.recv(4)
+print(draining_server._has_ended(connection, 3.1))
+nginx.close()
+print(draining_server._has_ended(connection, 3.1))
+"""
+
+
+def test_a_connection_with_a_request_that_nobody_has_read_is_not_closed(
+    make_slots: MakeSlots, release_python: Path
+) -> None:
+    folder = str(make_slots().blue.folder)
+    done = subprocess.run([release_python, "-c", CLOSING, folder], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "False", "True", "True"]
 
 
 def test_without_connections_a_stop_takes_no_time(make_slots: MakeSlots) -> None:
