@@ -42,7 +42,7 @@ OF_APPLICATIONS = examples(APPLICATIONS)
 
 
 def on_controller(folder: Path, value: t.Any) -> t.Any:
-    """Stand for Ansible's templating: a folder of the controller's is ``folder``, a file is one in it, keys are keys."""
+    """Stand for Ansible's templating: a folder of the controller is ``folder``, a file is one in it, keys are keys."""
     if isinstance(value, dict):
         return {key: on_controller(folder, item) for key, item in value.items()}
     if isinstance(value, list):
