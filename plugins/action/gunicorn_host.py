@@ -15,9 +15,12 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Hos
 
 
 class ActionModule(ActionBase):
-    """Takes the role's variables from the host."""
+    """Takes the role's variables from the host.
 
-    _VALID_ARGS = frozenset(("only",))
+    ``only``: the application that is meant, where not all are. ``prepare``: false to ask for their names alone.
+    """
+
+    _VALID_ARGS = frozenset(("only", "prepare"))
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
@@ -32,12 +35,11 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f'app: "{only}" is refused; accepted: {" or ".join(names)}')
         chosen = [application for application in applications if not only or application["name"] == only]
         present = [application for application in chosen if application["state"] == "present"]
-        arguments = {
-            "packages": packages(present),
-            "users": [application["name"] for application in present],
-        }
-        result.update(self._execute_module("asgi.deploy.gunicorn_host", arguments, task_vars=variables))
-        result.pop("invocation", None)
-        result["present"] = arguments["users"]
+        names = [application["name"] for application in present]
+        if self._task.args.get("prepare", True):
+            arguments = {"packages": packages(present), "users": names}
+            result.update(self._execute_module("asgi.deploy.gunicorn_host", arguments, task_vars=variables))
+            result.pop("invocation", None)
+        result["present"] = names
         result["absent"] = [application["name"] for application in chosen if application["state"] == "absent"]
         return result

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 
@@ -63,7 +64,7 @@ def normalise_application(values: t.Mapping[str, t.Any], served: Served | None =
     _match("gunicorn_app_module", values["gunicorn_app_module"], _MODULE, "package.module:attribute")
     _match("gunicorn_app_proxy_group", values["gunicorn_app_proxy_group"], _GROUP, "the name of a group")
     absolute_path("gunicorn_app_python", values["gunicorn_app_python"])
-    return {
+    application = {
         **general,
         "socket": app_socket(name),
         "module": values["gunicorn_app_module"],
@@ -77,6 +78,18 @@ def normalise_application(values: t.Mapping[str, t.Any], served: Served | None =
         # Two are the least that can be gone back from.
         "releases": integer("gunicorn_app_releases", values["gunicorn_app_releases"], 2, 1000),
     }
+    _check_static(application["static"], application["source"])
+    return application
+
+
+def _check_static(static: t.Sequence[t.Mapping[str, str]], source: t.Mapping[str, t.Any]) -> None:
+    """Refuse folders of a source that cannot have them. What git or an archive brings is seen when it is there."""
+    for index, item in enumerate(static):
+        path = f"gunicorn_app_static[{index}].folder"
+        if source["type"] == "package":
+            raise Refused(path, item["folder"], "no static folders with type package, whose files are in its libraries")
+        if source["type"] == "directory" and not os.path.isdir(os.path.join(source["path"], item["folder"])):
+            raise Refused(path, item["folder"], f"a folder that is in {source['path']}")
 
 
 def _match(path: str, value: str, pattern: re.Pattern[str], accepted: str) -> str:

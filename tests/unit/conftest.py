@@ -25,6 +25,8 @@ def application_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "application"
     folder.mkdir()
     (folder / "requirements.txt").write_text("gunicorn\n", encoding="utf-8")
+    for name in ("static", "app/static"):
+        (folder / name).mkdir(parents=True)
     return folder
 
 

@@ -80,6 +80,12 @@ def test_refused(refusal: Refusal, name: str, value: t.Any, place: str, accepted
     assert "\n" not in line
 
 
+def test_what_the_host_fetches_is_looked_at_there(normalised: Normalise) -> None:
+    git = {"type": "git", "url": "https://git.example.com/notes.git", "version": "v1"}
+    variables = {"gunicorn_app_source": git, "gunicorn_app_static": [{"folder": "not/here"}]}
+    assert normalised("gunicorn_app", **variables)["static"] == [{"folder": "not/here", "as": "here"}]
+
+
 DIGITS = "20260101T000000Z-0123456789ab"
 
 ACCEPTED: list[tuple[str, t.Any, str, t.Any]] = [
@@ -155,3 +161,21 @@ def test_smoke(normalised: Normalise, sites: list[t.Any], path: str | None, expe
     variables = {"nginx_proxy_sites": sites, "gunicorn_app_smoke_path": path, "gunicorn_app_smoke_timeout": 9}
     smoke = normalised("gunicorn_app", **variables)["smoke"]
     assert smoke == (None if expected is None else {**expected, "timeout": 9})
+
+
+PACKAGE = {"type": "package", "name": "notes", "version": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "accepted"),
+    [
+        ({"gunicorn_app_static": [{"folder": "assets"}]}, "a folder that is in "),
+        (
+            {"gunicorn_app_static": [{"folder": "assets"}], "gunicorn_app_source": PACKAGE},
+            "no static folders with type",
+        ),
+    ],
+)
+def test_a_source_without_the_folder(refusal: Refusal, variables: dict[str, t.Any], accepted: str) -> None:
+    line = refusal("gunicorn_app", **variables)
+    assert line.startswith('gunicorn_app_static[0].folder: "assets" is refused; accepted: ' + accepted)
