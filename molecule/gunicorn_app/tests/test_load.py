@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -81,12 +82,12 @@ class TestGoodRelease:
         assert_held(machine, done)
 
     def test_nobody_met_it_before_the_switch(self, machine: Machine, done: Deployment) -> None:
-        """Nor the old one a second after it: connections that nginx has kept move as they answer."""
+        """Nor the old one when it has ended: connections that nginx has kept move as they answer."""
         flip = lives(done.watched[machine.name])[-1][0]
         spans = done.load[machine.name]["spans"]
         assert set(spans) == {"first", "second"}
         assert spans["second"][0] > flip
-        assert spans["first"][1] < flip + 1
+        assert spans["first"][1] < flip + DRAIN
 
     def test_an_answer_that_took_seconds_came_from_the_old_one(self, machine: Machine, done: Deployment) -> None:
         flip = lives(done.watched[machine.name])[-1][0]
@@ -109,7 +110,9 @@ class Broken:
     @classmethod
     def done(cls, machines: list[Machine], play: Playbook, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
         name = cls.BEHAVIOUR.partition(":")[0]
-        return deploy(machines, play, code=2, **trial(tmp_path_factory.mktemp(name), name, cls.BEHAVIOUR))
+        # Long enough for a busy machine; no healthy answer is waited for any longer.
+        extra = {**trial(tmp_path_factory.mktemp(name), name, cls.BEHAVIOUR), "gunicorn_app_health_timeout": 8}
+        return deploy(machines, play, code=2, **extra)
 
     def test_the_run_fails_with_its_own_last_words(self, machine: Machine, done: Deployment) -> None:
         message = done.outcome.hosts[machine.name].message
@@ -194,6 +197,13 @@ class TestOtherSettings:
         assert_held(machine, done)
 
 
+def has_workers(machine: Machine, number: int) -> bool:
+    """Also false while there is no master."""
+    # In brackets, or the shell that runs it would be found as well.
+    command = f"pgrep --count --full '/slots/{machine.slot()}/[g]unicorn.conf.py' || true"
+    return int(machine.run(command)) == number + 1
+
+
 class TestKilled:
     """SIGKILL under load, the worst that memory that has run out does to a process."""
 
@@ -208,9 +218,9 @@ class TestKilled:
                 victim = min(machine.workers(), key=int)
                 if request.param == "master":
                     victim = machine.run("systemctl show --property=MainPID --value %s", machine.unit()).strip()
-                times[machine.name] = float(machine.run("date +%s.%N; kill -9 %s", "%s.%N", victim))
+                times[machine.name] = int(machine.run(f"kill -9 {victim} && date +%s"))
             for machine in machines:
-                wait_for("three workers again", lambda machine=machine: len(machine.workers()) == 3)  # type: ignore[misc]
+                wait_for("three workers again", partial(has_workers, machine, 3))
             time.sleep(2)
         return {name: {**report, "killed": times[name]} for name, report in reports.items()}
 
@@ -218,7 +228,7 @@ class TestKilled:
         """At most the one request of each of the four clients, and at that moment."""
         report = killed[machine.name]
         assert len(report["failures"]) <= 4, report["failures"]
-        around = {time.strftime("%H:%M:%S", time.gmtime(report["killed"] + second)) for second in (0, 1)}
+        around = [time.strftime("%H:%M:%S", time.gmtime(report["killed"] + second)) for second in (-1, 0, 1)]
         assert [line for line in report["failures"] if line[:8] not in around or " 502 " not in line] == []
         assert min(report["counts"].values()) > 20
 

@@ -52,7 +52,7 @@ class State:
     failed: list[str]
     timers: list[str]
     #: All below /opt/notes but the insides of releases, and what nginx serves: kind and path, of links their target.
-    files: list[str]
+    files: set[str]
     processes: list[str]
 
 
@@ -77,7 +77,7 @@ def state(machine: Machine) -> State:
     )
 
 
-def settled_files(machine: Machine) -> list[str]:
+def settled_files(machine: Machine) -> set[str]:
     """The files, but for what the idle slot may hold at any time: the settings of what ran or was tried in it."""
     idle = f"/opt/notes/slots/{OTHER[machine.slot()]}"
     found = []
@@ -85,12 +85,12 @@ def settled_files(machine: Machine) -> list[str]:
         path = line.split()[1]
         if path != idle and not (path.startswith(f"{idle}/") and is_setting(path.rpartition("/")[2])):
             found.append(line)
-    return found
+    return set(found)
 
 
 def is_setting(name: str) -> bool:
     """Whether a slot may hold this file also when it is idle."""
-    return name.endswith(".py") or name in ("environment", "release")
+    return name.endswith(".py") or name in ("environment", "probe", "release")
 
 
 def dangling(machine: Machine) -> list[str]:

@@ -36,6 +36,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._entry(result)[kind].append(result.task.name)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        # Of a loop the items have told already: "One or more items failed" says nothing.
+        if "results" not in result.result:
+            self._entry(result)["failed"].append(str(result.result.get("msg")))
+
+    def v2_runner_item_on_failed(self, result: t.Any) -> None:
         self._entry(result)["failed"].append(str(result.result.get("msg")))
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:

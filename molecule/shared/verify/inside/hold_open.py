@@ -46,6 +46,8 @@ def hold_socket():
                 time.sleep(0.1)
     except ConnectionClosed as closed:
         told.update(closed=time.time(), code=closed.rcvd.code if closed.rcvd else None)
+        if closed.rcvd is None:
+            told["error"] = "cut off without a closing frame"
     except (OSError, WebSocketException) as error:
         told.update(closed=time.time(), error=repr(error))
 

@@ -1,5 +1,5 @@
-"""Wait for a deployment, let it go on to a step, and kill it: SIGKILL, as a power cut. Prints whether it was there still
-to be killed. The steps are seen on disk and not timed, so that a busy machine is no other than an idle one.
+"""Wait for a deployment, let it go on to a step, and kill it: SIGKILL, as a power cut. Prints whether it was there to
+be killed. The steps are seen on disk and not timed, so that a busy machine is no other than an idle one.
 
 kill_release.py building|started|switched|confirmed
 """
