@@ -58,6 +58,8 @@ def on_controller(folder: Path, value: t.Any) -> t.Any:
 def host(variables: t.Mapping[str, t.Any], folder: Path) -> Host:
     for name in ("requirements.txt", "app.tar.gz"):
         (folder / name).write_text("gunicorn\n", encoding="utf-8")
+    for item in variables.get("gunicorn_app_static", []):
+        (folder / item["folder"]).mkdir(parents=True, exist_ok=True)
     application = {
         "gunicorn_app_module": "shop.main:app",
         "gunicorn_app_source": {"type": "directory", "path": str(folder)},

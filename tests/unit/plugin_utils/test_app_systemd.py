@@ -126,7 +126,7 @@ def test_all_openings_at_once(unit: Unit, normalised: Normalise) -> None:
 
 def test_each_opening_stands_in_the_documentation() -> None:
     told = (ROOT / "docs/sandbox.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `(\w+)` \|", told, re.MULTILINE) == list(CHOICES)
+    assert re.findall(r"^\| `((?!gunicorn_app_)\w+)` \|", told, re.MULTILINE) == list(CHOICES)
 
 
 @pytest.mark.parametrize(("server", "first"), [("gunicorn", "gunicorn --config"), ("uvicorn", "python")])
