@@ -83,6 +83,14 @@ class Slot:
                 return False
         return False
 
+    def words(self) -> int:
+        """Return how often the server has told systemd something since, and forget it."""
+        count = 0
+        while select.select([self._notify], [], [], 0)[0]:
+            self._notify.recv(4096)
+            count += 1
+        return count
+
     def text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 

@@ -199,6 +199,8 @@ def test_spent_workers_are_replaced_without_loss(make_slots: MakeSlots) -> None:
     assert fewest == 2
     # Nobody has waited for a worker that was still starting.
     assert load.slowest < 1
+    # Both workers of the start were READY, and no other: a worker must not wait for systemd to listen.
+    assert slots.blue.words() <= 1
 
 
 def test_a_spent_worker_does_not_make_others_wait(make_slots: MakeSlots) -> None:

@@ -38,7 +38,8 @@ def take_notify_socket():
     _notify_socket = os.environ.pop("NOTIFY_SOCKET", None)
 
 
-def _ready():
+def say_ready():
+    """Tell systemd that the start has succeeded, and wait until it can hear that."""
     if _notify_socket is None:
         return
     address = "\0" + _notify_socket[1:] if _notify_socket.startswith("@") else _notify_socket
@@ -61,7 +62,7 @@ def options():
 class DrainingServer(Server):
     """:param serving: called when the lifespan has started; :param spent: called after so many `requests`, once"""
 
-    def __init__(self, config, serving=None, spent=None, requests=None):
+    def __init__(self, config, serving, spent=None, requests=None):
         super().__init__(config)
         self._serving = serving
         self._spent = spent
@@ -84,9 +85,7 @@ class DrainingServer(Server):
         await super().startup(sockets=sockets)
         if self.started:
             self._follow_link()
-            if self._serving is not None:
-                self._serving()
-            _ready()
+            self._serving()
 
     async def on_tick(self, counter):
         # Uvicorn ticks ten times a second.

@@ -4,7 +4,7 @@
 import asyncio
 
 import worker_replacement
-from draining_server import DrainingServer, options
+from draining_server import DrainingServer, options, say_ready
 from uvicorn_worker import UvicornWorker
 
 #: Tells Gunicorn's master that no other worker will do better: it stops.
@@ -22,11 +22,17 @@ class DrainingWorker(UvicornWorker):
         # Uvicorn would stop at this number; the master first starts the one that follows.
         self.config.limit_max_requests = None
 
+    def _tell_serving(self):
+        worker_replacement.mark(self, worker_replacement.SERVING)
+        if self.alone:
+            # The start of the service. Those that follow must not wait for systemd, which has nothing to learn.
+            say_ready()
+
     async def _serve(self):
         self.config.app = self.wsgi
         server = DrainingServer(
             self.config,
-            serving=lambda: worker_replacement.mark(self, worker_replacement.SERVING),
+            serving=self._tell_serving,
             spent=lambda: worker_replacement.mark(self, worker_replacement.SPENT),
             requests=self.max_requests if self.cfg.max_requests else None,
         )

@@ -10,7 +10,7 @@ import sys
 
 import slot_logging
 import slot_settings
-from draining_server import DrainingServer, options, take_notify_socket
+from draining_server import DrainingServer, options, say_ready, take_notify_socket
 from uvicorn.config import Config
 
 #: The first of the descriptors that systemd hands over.
@@ -41,7 +41,7 @@ def main(module):
         forwarded_allow_ips="*",
         **options(),
     )
-    server = DrainingServer(config)
+    server = DrainingServer(config, serving=say_ready)
     server.run(sockets=sockets)
     return 0 if server.started else 1
 
