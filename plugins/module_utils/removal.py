@@ -61,9 +61,9 @@ def remove_application(name: str, run: Run) -> t.List[str]:
     return found
 
 
-def is_there(name: str) -> bool:
+def is_there(name: str, base: str = "/") -> bool:
     """Return whether the host has the application: its user is there, or what a killed removal has left."""
-    return _user(name) is not None or os.path.isfile(os.path.join("/opt", name, _BEGUN))
+    return _user(name) is not None or os.path.isfile(os.path.join(base, "opt", name, _BEGUN))
 
 
 def is_kept_data(folder: str) -> bool:
