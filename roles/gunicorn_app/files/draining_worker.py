@@ -38,7 +38,8 @@ class DrainingWorker(UvicornWorker):
         )
         self._install_sigquit_handler()
         try:
-            await server.serve(sockets=self.sockets)
+            # Not Gunicorn's objects around them: uvloop would close their descriptors a second time.
+            await server.serve(sockets=[listener.sock for listener in self.sockets])
         except SystemExit:
             if server.started:
                 raise
