@@ -129,11 +129,13 @@ class TestRemoval:
 class TestBack:
     @pytest.fixture(scope="class")
     @classmethod
-    def outcome(cls, machines: list[Machine], play: Playbook) -> Outcome:
+    def outcome(cls, machines: list[Machine], play: Playbook) -> Iterator[Outcome]:
         for machine in machines:
-            # It gets the number that was the application's, as far as there is no other free one.
+            # It may get the number that was the application's.
             machine.run("useradd --system --user-group somebody")
-        return play(extra={**TWO, **SITES}, code=0)
+        yield play(extra={**TWO, **SITES}, code=0)
+        for machine in machines:
+            machine.run("userdel somebody")
 
     def test_each_site_has_its_own(self, machine: Machine, outcome: Outcome) -> None:
         options = ("--insecure", "--resolve", "api.example.com:443:127.0.0.1")
@@ -144,7 +146,6 @@ class TestBack:
     def test_it_has_its_data_again_and_nobody_else(self, machine: Machine, outcome: Outcome) -> None:
         assert machine.run(f"runuser -u notes-api -- cat {DATA}") == "kept"
         assert not machine.succeeds(f"runuser -u somebody -- cat {DATA}")
-        machine.run("userdel somebody")
 
 
 class TestStillNamed:
