@@ -89,7 +89,7 @@ class TestFirst:
         assert not machine.succeeds("runuser -u www-data -- test -x /opt/notes/releases")
 
     def test_nobody_but_root_can_change_them_or_see_what_is_not_public(self, machine: Machine) -> None:
-        assert machine.run("find /var/www/notes/static -printf '%%y %%m %%u:%%g %%f\\n' | sort").splitlines() == [
+        assert machine.run("find /var/www/notes/static -printf '%y %m %u:%g %f\\n' | sort").splitlines() == [
             "d 755 root:root static",
             "f 644 root:root app.one.js",
             "f 644 root:root style.css",
@@ -151,12 +151,14 @@ class TestUnhealthy:
 
 
 class TestMissing:
-    """A folder that the release has not, and one that is somebody else's."""
+    """A folder that is not sent, so that only the host can see it, and one that is somebody else's."""
 
     @pytest.fixture(scope="class")
     @classmethod
-    def outcome(cls, play: Playbook, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-        return play(extra={**STATIC, **trial(tmp_path_factory.mktemp("four"), "four")}, code=2)
+    def outcome(cls, play: Playbook, release: Any) -> Outcome:
+        four = release("four")
+        source = {**four["gunicorn_app_source"], "exclude": ["static"]}
+        return play(extra={**four, "gunicorn_app_source": source}, code=2)
 
     def test_it_is_never_live(self, machine: Machine, outcome: Outcome) -> None:
         message = outcome.hosts[machine.name].message
