@@ -152,6 +152,9 @@ class Slots:
         words = errors.strip() or "systemctl could not start " + self._units(slot)[0]
         problem = None if code == 0 else words.splitlines()[0]
         problem = problem or health.wait(self.socket(slot))
+        if code:
+            # It hangs in its start as a rule, and would not hear SIGTERM for as long as a request may take.
+            self._run(["systemctl", "kill", "--signal=SIGKILL", self._units(slot)[0]])
         if problem:
             self._give_up(slot, problem)
 
