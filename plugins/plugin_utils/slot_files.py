@@ -22,7 +22,7 @@ _TEMPLATES = {
 }
 #: What a slot has besides, by its server.
 _OWN_TEMPLATES = {"gunicorn": {"gunicorn.conf.py.j2": _FOLDER + "gunicorn.conf.py"}, "uvicorn": {}}
-_SOURCES = ("draining_server.py", "request_guard.py", "slot_logging.py")
+_SOURCES = ("draining_server.py", "held_websockets.py", "request_guard.py", "slot_logging.py", "systemd_notify.py")
 _OWN_SOURCES = {"gunicorn": ("draining_worker.py", "worker_replacement.py"), "uvicorn": ("uvicorn_server.py",)}
 
 #: What has a meaning between the double quotes of systemd's environment files.

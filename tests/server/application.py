@@ -87,6 +87,9 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
 async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
     await send({"type": "websocket.accept"})
+    while scope["path"] == "/push":
+        await send({"type": "websocket.send", "text": "news"})
+        await asyncio.sleep(0.01)
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":

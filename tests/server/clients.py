@@ -9,6 +9,7 @@ import base64
 import http.client
 import json
 import os
+import select
 import socket
 import struct
 import threading
@@ -110,12 +111,12 @@ class Load:
 class WebSocket:
     """Speaks text frames below 126 bytes."""
 
-    def __init__(self, path: Path, **headers: str) -> None:
+    def __init__(self, path: Path, target: str = "/ws", **headers: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(20)
         self._socket.connect(str(path))
         key = base64.b64encode(os.urandom(16)).decode()
-        lines = ["GET /ws HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket"]
+        lines = [f"GET {target} HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket"]
         lines += ["Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -124,19 +125,32 @@ class WebSocket:
         self.headers = http.client.parse_headers(self._stream)
 
     def echo(self, text: str) -> str:
-        mask = os.urandom(4)
-        data = bytes(byte ^ mask[index % 4] for index, byte in enumerate(text.encode()))
-        self._socket.sendall(bytes([0x81, 0x80 | len(data)]) + mask + data)
+        self._send(1, text.encode())
         opcode, payload = self._frame()
         assert opcode == 1
         return payload.decode()
 
     def closed_with(self) -> int:
-        """Wait for the end of the connection, and return its code."""
+        """Wait for the end that the server announces, and return its code."""
         opcode, payload = self._frame()
+        while opcode == 1:
+            opcode, payload = self._frame()
         assert opcode == 8
         code: int = struct.unpack("!H", payload[:2])[0]
         return code
+
+    def is_open(self) -> bool:
+        return not select.select([self._socket], [], [], 0.3)[0]
+
+    def agree(self) -> None:
+        """Answer the announcement, upon which the server ends the connection."""
+        self._send(8, struct.pack("!H", 1012))
+        assert self._stream.read() == b""
+
+    def _send(self, opcode: int, payload: bytes) -> None:
+        mask = os.urandom(4)
+        data = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+        self._socket.sendall(bytes([0x80 | opcode, 0x80 | len(data)]) + mask + data)
 
     def _frame(self) -> tuple[int, bytes]:
         first, length = self._stream.read(2)

@@ -87,11 +87,16 @@ def test_a_line_is_never_too_long_for_the_journal(make_slots: MakeSlots) -> None
     assert max(map(len, slot.text().splitlines())) < 48 * 1024
 
 
-@both_servers
-def test_every_line_of_a_start_that_fails_is_json(make_slots: MakeSlots, server: str) -> None:
-    slot = make_slots(server=server, log_format="json").blue.start(wait=False, LIFESPAN_FAILS_WITH="/")
-    assert slot.ended() != 0
-    assert said_by(slot, "uvicorn.error", "the lifespan fails")
+@pytest.mark.parametrize("variables", [{}, {"preload": True}, {"server": "uvicorn"}], ids=str)
+def test_every_line_of_a_start_that_fails_is_json(make_slots: MakeSlots, variables: dict[str, t.Any]) -> None:
+    slots = make_slots(log_format="json", **variables)
+    assert slots.blue.start(wait=False, LIFESPAN_FAILS_WITH="/").ended() != 0
+    assert said_by(slots.blue, "uvicorn.error", "the lifespan fails")
+    if "server" in variables:
+        # Gunicorn prints the last line of an import's error besides.
+        assert slots.green.start(wait=False, IMPORT="fails").ended() != 0
+        [record] = said_by(slots.green, "uvicorn.error", "The process ends.")
+        assert record["exception"].endswith("RuntimeError: the import fails\nin two lines")
 
 
 @both_servers

@@ -42,6 +42,25 @@ def test_ready_comes_after_the_lifespan(make_slots: MakeSlots, kind: str) -> Non
 
 
 @each_kind
+def test_a_start_that_hangs_ends_at_once(make_slots: MakeSlots, kind: str) -> None:
+    slot = make_slots(**KINDS[kind]).blue.start(wait=False, LIFESPAN_SECONDS="1000")
+    eventually(lambda: "Waiting for application startup" in slot.text(), "the lifespan begins")
+    slot.terminate()
+    slot.ended(3)
+
+
+def test_systemd_hears_of_a_loop_that_turns(make_slots: MakeSlots) -> None:
+    """Gunicorn's master looks after its workers; after Uvicorn alone systemd does, where its unit says so."""
+    slots = make_slots(server="uvicorn")
+    slots.blue.start(WATCHDOG_USEC="5000000")
+    time.sleep(2.5)
+    assert 2 <= slots.blue.words() <= 4
+    slots.green.start()
+    time.sleep(1.5)
+    assert slots.green.words() == 0
+
+
+@each_kind
 @pytest.mark.parametrize("environment", [{"LIFESPAN_FAILS_WITH": "/"}, {"IMPORT": "fails"}])
 def test_a_release_that_cannot_start(make_slots: MakeSlots, kind: str, environment: dict[str, str]) -> None:
     slot = make_slots(**KINDS[kind]).blue.start(wait=False, **environment)

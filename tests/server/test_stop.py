@@ -158,16 +158,22 @@ def test_websockets_stay_until_the_drain_is_over(make_slots: MakeSlots, server: 
     slots = make_slots(server=server, drain=2)
     slots.flip(slots.blue)
     slots.blue.start()
-    first, second = WebSocket(slots.link), WebSocket(slots.link)
+    talking, leaving, told, silent = (WebSocket(slots.link, path) for path in ("/ws", "/ws", "/push", "/ws"))
     slots.blue.terminate()
     began = time.monotonic()
     time.sleep(1)
-    assert first.echo("still here").endswith(" still here")
-    second.close()
-    assert first.closed_with() == 1012
+    assert talking.echo("still here").endswith(" still here")
+    leaving.close()
+    for client in (talking, told, silent):
+        assert client.closed_with() == 1012
     assert 1.5 < time.monotonic() - began < 4
-    first.close()
+    # The client has the time to read that: one that is just sending would otherwise only see an error.
+    assert talking.is_open()
+    talking.agree()
+    told.agree()
     assert slots.blue.ended() == 0
+    assert "Exception in ASGI application" not in slots.blue.text()
+    assert time.monotonic() - began < 5
 
 
 def test_a_request_that_does_not_end_is_cut_off_at_the_timeout(make_slots: MakeSlots) -> None:

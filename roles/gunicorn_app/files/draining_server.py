@@ -14,10 +14,11 @@ import asyncio
 import contextlib
 import os
 import select
-import socket
+import signal
 
 import slot_settings
 from request_guard import Guard
+from systemd_notify import say_alive
 from uvicorn.server import Server
 
 #: Seconds in which connections that the kernel has accepted for us come in, when no more are accepted.
@@ -26,26 +27,11 @@ SETTLE = 0.2
 #: Seconds that nginx is given to use an idle connection and see the announcement, before it is closed.
 LINGER = 3
 
+#: Seconds that the client of a WebSocket is given to answer the announcement of its end.
+FAREWELL = 1
+
 #: Seconds that the application's lifespan has for its end, beyond the time of the last request.
 SPARE = 5
-
-_notify_socket = None
-
-
-def take_notify_socket():
-    """Take systemd's socket out of the environment, so that nobody says READY too early."""
-    global _notify_socket
-    _notify_socket = os.environ.pop("NOTIFY_SOCKET", None)
-
-
-def say_ready():
-    """Tell systemd that the start has succeeded, and wait until it can hear that."""
-    if _notify_socket is None:
-        return
-    address = "\0" + _notify_socket[1:] if _notify_socket.startswith("@") else _notify_socket
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
-        connection.connect(address)
-        connection.sendall(b"READY=1\nSTATUS=A worker serves.")
 
 
 def options():
@@ -76,14 +62,15 @@ class DrainingServer(Server):
 
     @contextlib.contextmanager
     def capture_signals(self):
-        with super().capture_signals():
-            yield
-            # Uvicorn would now die by the signal that it has obeyed.
-            self._captured_signals.clear()
+        # Not before the start: what does not serve yet ends at once. And the process does not die by a signal
+        # that it has obeyed, as Uvicorn's would.
+        yield
 
     async def startup(self, sockets=None):
         await super().startup(sockets=sockets)
         if self.started:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self.handle_exit)
             self._follow_link()
             self._serving()
 
@@ -91,6 +78,8 @@ class DrainingServer(Server):
         # Uvicorn ticks ten times a second.
         if counter % 2 == 0:
             self._follow_link()
+        if counter % 10 == 0:
+            say_alive()
         if self._requests is not None and self.server_state.total_requests >= self._requests:
             self._requests = None
             self._spent()
@@ -125,6 +114,8 @@ class DrainingServer(Server):
         await asyncio.sleep(SETTLE)
         age = SETTLE
         while self.server_state.connections and age < slot_settings.TIMEOUT and not self.force_exit:
+            if age >= slot_settings.DRAIN:
+                self._guard.websockets.close()
             for connection in list(self.server_state.connections):
                 if _has_ended(connection, age):
                     connection.shutdown()
@@ -145,8 +136,8 @@ class DrainingServer(Server):
 
 def _has_ended(connection, age):
     if not hasattr(connection, "cycle"):
-        # A WebSocket: it hears 1012, service restart.
-        return age >= slot_settings.DRAIN
+        # A WebSocket.
+        return age >= slot_settings.DRAIN + FAREWELL
     if connection.cycle is not None and not connection.cycle.response_complete:
         # Uvicorn closes it after the answer, and announces that where the answer has not begun.
         return True

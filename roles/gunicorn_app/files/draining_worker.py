@@ -4,7 +4,8 @@
 import asyncio
 
 import worker_replacement
-from draining_server import DrainingServer, options, say_ready
+from draining_server import DrainingServer, options
+from systemd_notify import say_ready
 from uvicorn_worker import UvicornWorker
 
 #: Tells Gunicorn's master that no other worker will do better: it stops.

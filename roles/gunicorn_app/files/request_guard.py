@@ -4,6 +4,7 @@
 import hmac
 
 import slot_settings
+from held_websockets import HeldWebSockets
 from slot_logging import request_id
 
 _PROBE = b"x-asgi-deploy-probe"
@@ -23,6 +24,7 @@ class Guard:
 
     def __init__(self, application):
         self.application = application
+        self.websockets = HeldWebSockets()
         #: Announce the end of the connection in each answer, so that nginx opens its next one elsewhere.
         self.closing = True
 
@@ -46,7 +48,9 @@ class Guard:
             return _refuse(scope, send, _TOO_LONG)
         # Also where there is none: a task may have begun with the context of the request before.
         request_id.set(identity)
-        if (self.closing or probe is not None) and scope["type"] == "http":
+        if scope["type"] == "websocket":
+            return self.websockets.run(self.application, scope, receive, send)
+        if self.closing or probe is not None:
             added = [(b"connection", b"close")] if self.closing else []
             if probe is not None and _is_ours(probe):
                 added.append((b"x-asgi-deploy-slot", slot_settings.SLOT.encode()))

@@ -9,6 +9,7 @@ import contextvars
 import json
 import logging
 import re
+import sys
 import time
 
 #: Of the request that the running task answers: the header's value as it came, None where there was none.
@@ -90,10 +91,16 @@ class JsonFormatter(logging.Formatter):
         return entry
 
 
+def _log_exception(*exception):
+    logging.getLogger("uvicorn.error").critical("The process ends.", exc_info=exception)
+
+
 def settings(level, kind, access):
     """Return the configuration for logging.config, for Gunicorn, Uvicorn and all that propagates to the root."""
-    # Python's warnings would otherwise be lines of another format.
-    logging.captureWarnings(kind == "json")
+    if kind == "json":
+        # What Python itself would write are lines of another format.
+        logging.captureWarnings(True)
+        sys.excepthook = _log_exception
     level = level.upper()
     errors = {"level": level, "handlers": ["journal"], "propagate": False}
     requests = {"level": "INFO", "handlers": ["journal"] if access else [], "propagate": False}

@@ -10,7 +10,8 @@ import sys
 
 import slot_logging
 import slot_settings
-from draining_server import DrainingServer, options, say_ready, take_notify_socket
+from draining_server import DrainingServer, options
+from systemd_notify import say_ready, take_notify_socket
 from uvicorn.config import Config
 
 #: The first of the descriptors that systemd hands over.

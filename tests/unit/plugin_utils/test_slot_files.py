@@ -85,7 +85,14 @@ OWN = {
     "gunicorn": ["gunicorn.conf.py", "draining_worker.py", "worker_replacement.py"],
     "uvicorn": ["uvicorn_server.py"],
 }
-SHARED = ["slot_settings.py", "draining_server.py", "request_guard.py", "slot_logging.py"]
+SHARED = [
+    "slot_settings.py",
+    "draining_server.py",
+    "held_websockets.py",
+    "request_guard.py",
+    "slot_logging.py",
+    "systemd_notify.py",
+]
 
 
 @pytest.mark.parametrize("server", ["gunicorn", "uvicorn"])
