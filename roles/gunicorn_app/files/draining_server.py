@@ -17,6 +17,7 @@ import select
 import signal
 
 import slot_settings
+from held_websockets import FAREWELL
 from request_guard import Guard
 from systemd_notify import say_alive
 from uvicorn.server import Server
@@ -26,9 +27,6 @@ SETTLE = 0.2
 
 #: Seconds that nginx is given to use an idle connection and see the announcement, before it is closed.
 LINGER = 3
-
-#: Seconds that the client of a WebSocket is given to answer the announcement of its end.
-FAREWELL = 1
 
 #: Seconds that the application's lifespan has for its end, beyond the time of the last request.
 SPARE = 5

@@ -10,6 +10,9 @@ import contextlib
 
 from uvicorn.protocols.utils import ClientDisconnected
 
+#: Seconds that a client is given to answer the announcement.
+FAREWELL = 1
+
 
 class HeldWebSockets:
     def __init__(self):
@@ -45,6 +48,8 @@ class _WebSocket:
 
     async def send(self, message):
         if self.closed:
+            # When the application ends, older versions of Uvicorn end the connection.
+            await asyncio.sleep(FAREWELL)
             raise ClientDisconnected
         try:
             await self._send(message)
