@@ -134,7 +134,7 @@ def table(found: Sequence[dict[str, Any]], chosen: Mapping[str, int]) -> Table:
         roles = [workload for workload, given in chosen.items() if given == count]
         name = f"{count} worker{'s' * (count > 1)}" + (f" (the role's, {' and '.join(roles)})" if roles else "")
         rows.append([name, cells[0], p99[0], cells[1], p99[1], memory, str(reckoned(count))])
-    head = ["medians of the rounds", "io, req/s", "p99, ms", "cpu, req/s", "p99, ms", "PSS, MB", "reckoned, MB"]
+    head = ["medians", "io, req/s", "its p99, ms", "cpu, req/s", "p99 of cpu, ms", "PSS, MB", "reckoned, MB"]
     return Table(head, rows)
 
 

@@ -202,3 +202,9 @@ def test_a_worker_that_is_starting_is_not_idle() -> None:
     finally:
         quiet.kill()
         quiet.wait()
+
+
+def test_no_column_hides_another_in_the_json() -> None:
+    flat = dict.fromkeys(workers.SWEEP, 1000.0)
+    heads = [workers.table(swept(flat, flat), {"io": 2, "cpu": 2}).head, releases.table([found(1, 5.0, 10.0, [])]).head]
+    assert [len(set(head)) for head in heads] == [len(head) for head in heads]
