@@ -180,6 +180,9 @@ class _Removal:
         if os.path.isdir(self._data):
             os.chown(self._data, 0, 0)
             os.chmod(self._data, 0o700)
+            for left in glob.glob(os.path.join(glob.escape(self._data), ".{0}.*".format(_KEPT))):
+                # Killed while it was written.
+                os.unlink(left)
             text = "Data of the application {0}, which was removed. Deployed again, it has them back.\n"
             write_file(os.path.join(self._data, _KEPT), text.format(self.name))
 

@@ -159,6 +159,16 @@ def test_no_secret_of_a_killed_run_is_left_in_memory(host: Host) -> None:
     assert left == ["run/asgi-deploy-build/notes-api", "run/asgi-deploy/notes-api.hook-environment"]
 
 
+def test_what_a_killed_run_was_just_writing_is_not_among_the_data(host: Host) -> None:
+    host.write("var/lib/notes/..asgi-deploy-kept.x1y2z3", "var/lib/notes/.asgi-deploy-keptsake")
+    host.removal().remove()
+    assert sorted(os.listdir(host.base / "var/lib/notes")) == [
+        ".asgi-deploy-kept",
+        ".asgi-deploy-keptsake",
+        "notes.sqlite",
+    ]
+
+
 def test_a_second_run_finds_nothing(host: Host) -> None:
     host.removal().remove()
     commands = len(host.commands)
