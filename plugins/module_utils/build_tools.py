@@ -24,9 +24,9 @@ _SECONDS = 300
 class Tools:
     """:param python: the interpreter that applications run on; :param version: what it says of itself"""
 
-    def __init__(self, python: str, version: str, folder: str = FOLDER) -> None:
+    def __init__(self, python: str, version: str) -> None:
         self.python = python
-        self.folder = folder
+        self.folder = FOLDER
         self._suffix = "-{0}-{1}".format(python.strip("/").replace("/", "-"), version.rpartition(" ")[2])
 
     def pip(self) -> str:

@@ -22,11 +22,14 @@ class Access(t.NamedTuple):
     environment: t.Dict[str, str]
     secrets: t.List[str]
 
+    def hide(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
 
 @contextlib.contextmanager
-def index_access(
-    name: str, index: t.Optional[t.Mapping[str, t.Any]], user: t.Any, folder: str = FOLDER
-) -> t.Iterator[Access]:
+def index_access(name: str, index: t.Optional[t.Mapping[str, t.Any]], user: t.Any) -> t.Iterator[Access]:
     """Give ``user`` the way to the index as long as the context lasts.
 
     :param name: of the application, which one build at a time is for
@@ -42,8 +45,8 @@ def index_access(
     if not index["username"]:
         yield access
         return
-    os.makedirs(folder, mode=0o711, exist_ok=True)
-    own = os.path.join(folder, name)
+    os.makedirs(FOLDER, mode=0o711, exist_ok=True)
+    own = os.path.join(FOLDER, name)
     # A build that was killed could not.
     shutil.rmtree(own, ignore_errors=True)
     os.mkdir(own, 0o700)

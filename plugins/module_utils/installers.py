@@ -33,6 +33,11 @@ _LITTLE_MB = 100
 #: A table of its own, not the word in a comment.
 _BUILD_SYSTEM = re.compile(r"^[ \t]*\[[ \t]*build-system[ \t]*\]", re.MULTILINE)
 
+_NOTHING_THERE = "(from versions: none)"
+
+#: A page of the index that pip could not have, and why.
+_UNREAD = re.compile(r"Could not fetch URL .*")
+
 _LOOK = """
 import importlib.metadata, importlib.util, json, sys
 found = {item.metadata["Name"]: item.version for item in importlib.metadata.distributions()}
@@ -138,9 +143,21 @@ class Environment:
             self._pip("--no-deps", self.app)
 
     def _pip(self, *wanted: str) -> None:
+        pip = [os.path.join(self.venv, "bin/python"), self.tools.pip(), "--disable-pip-version-check", "--no-input"]
         # With PEP 517 a package is built apart: nothing that happens to be installed here changes what comes out.
-        options = ["--disable-pip-version-check", "--no-input", "install", "--quiet", "--use-pep517"]
-        self._run([os.path.join(self.venv, "bin/python"), self.tools.pip(), *options, *wanted], self.app)
+        command = [*pip, "install", "--quiet", "--use-pep517", *wanted]
+        try:
+            self._run(command, self.app)
+        except BuildError as error:
+            if _NOTHING_THERE not in str(error):
+                raise
+            raise BuildError("\n".join([str(error), *self._unread(command)])) from None
+
+    def _unread(self, command: t.List[str]) -> t.List[str]:
+        """Return why pip read nothing of the index: of a login that is refused it speaks in its log alone."""
+        log = os.path.join(self.folder, "pip.log")
+        self._execute([*command, "--log", log], self.app)
+        return _UNREAD.findall(self.access.hide(read_text(log) or ""))[:1]
 
     def _by_uv(self) -> t.Dict[str, str]:
         for name in ("pyproject.toml", "uv.lock"):
