@@ -61,7 +61,8 @@ def fetch(url: str, digest: str, path: str) -> None:
         # Its own text is whatever the server has sent.
         pass
     except OSError as error:
-        problem = str(getattr(error, "reason", None) or words_of(error))
+        reason = getattr(error, "reason", error)
+        problem = words_of(reason) if isinstance(reason, OSError) else str(reason)
         status = getattr(error, "code", None)
         if status is not None:
             problem = "the server answers {0} {1}".format(status, problem)
