@@ -146,7 +146,12 @@ class TestSettings:
 
 
 class TestUvicornAlone:
-    EXTRA: ClassVar[dict[str, Any]] = {"gunicorn_app_server": "uvicorn", "gunicorn_app_workers": 1}
+    # With the site as it is: a reload of nginx ends connections that its clients have kept.
+    EXTRA: ClassVar[dict[str, Any]] = {
+        "gunicorn_app_server": "uvicorn",
+        "gunicorn_app_workers": 1,
+        "nginx_proxy_sites": [SITE],
+    }
 
     @pytest.fixture(scope="class")
     @classmethod

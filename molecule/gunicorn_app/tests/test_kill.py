@@ -52,6 +52,11 @@ def left_behind(machine: Machine) -> list[str]:
     return found
 
 
+def settled(machine: Machine) -> str:
+    """Who answers when the connections that nginx has kept to the slot before are used up, one by each request."""
+    return [version(machine) for _ in range(8)][-1]
+
+
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     return {name: trial(tmp_path_factory.mktemp(name), name) for name in ("one", "two", "three")}
@@ -78,7 +83,7 @@ class TestKilledOnTheHost:
                 killers = [pool.submit(machine.python, "kill_release.py", step) for machine in machines]
                 outcome = play(extra=wanted)
                 killed = [killer.result() for killer in killers]
-            then = [version(machine) for machine in machines]
+            then = [settled(machine) for machine in machines]
             play(extra=wanted, code=0)
             wait_for_one_slot(machines)
             for machine, kill, served in zip(machines, killed, then, strict=True):
