@@ -51,7 +51,8 @@ class Deployment:
         ``due`` in the result says whether there is something to put live.
         """
         live = self.slots.live()
-        source = None if self.params["release"] else self._source(check_mode)
+        with self._saying_what_serves(live):
+            source = None if self.params["release"] else self._source(check_mode)
         identity = self.releases.identify(source.described, self.install) if source else None
         release = self.releases.find(identity) if identity else self._earlier(live)
         if self._is_live(live, release):
@@ -65,7 +66,7 @@ class Deployment:
             return {"changed": False, "due": False, "needs_archive": True}
         built = release is None
         if release is None:
-            with self._step("build"):
+            with self._step("build"), self._saying_what_serves(live):
                 release = self.releases.build(
                     t.cast(str, identity),
                     t.cast(Source, source).described,
@@ -74,11 +75,12 @@ class Deployment:
                     self.slots.used_releases(),
                 )
         try:
-            self._hooks_before(live, release)
-        except HookError as error:
+            with self._saying_what_serves(live):
+                self._hooks_before(live, release)
+        except HookError:
             if built:
                 self.releases.remove(release)
-            raise HookError("{0}\n{1}".format(error, self._what_serves(live))) from error
+            raise
         return {**result, "release": release, "steps": self.steps}
 
     def go_live(self, release: str) -> Result:
@@ -229,6 +231,13 @@ class Deployment:
             return "There is no release before it: the application is not served."
         verb = "serves on" if self.slots.is_active(live) else "does not serve either"
         return "The release before it, {0}, {1}.".format(self.slots.release_of(live), verb)
+
+    @contextlib.contextmanager
+    def _saying_what_serves(self, live: t.Optional[str]) -> t.Iterator[None]:
+        try:
+            yield
+        except (BuildError, HookError) as error:
+            raise type(error)("{0}\n{1}".format(error, self._what_serves(live))) from error
 
     @contextlib.contextmanager
     def _step(self, name: str) -> t.Iterator[None]:

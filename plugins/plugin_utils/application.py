@@ -61,7 +61,9 @@ def normalise_application(values: t.Mapping[str, t.Any], served: Served | None =
     for key, kind in (("module", "str"), ("source", "dict")):
         if values[f"gunicorn_app_{key}"] is None:
             raise Refused(f"gunicorn_app_{key}", None, f"a value ({kind}); it is required")
-    _match("gunicorn_app_module", values["gunicorn_app_module"], _MODULE, "package.module:attribute")
+    module = _match("gunicorn_app_module", values["gunicorn_app_module"], _MODULE, "package.module:attribute")
+    if values["gunicorn_app_server"] == "gunicorn" and "." in module.partition(":")[2]:
+        raise Refused("gunicorn_app_module", module, "package.module:name, Gunicorn knows no attributes of attributes")
     _match("gunicorn_app_proxy_group", values["gunicorn_app_proxy_group"], _GROUP, "the name of a group")
     absolute_path("gunicorn_app_python", values["gunicorn_app_python"])
     application = {

@@ -275,6 +275,14 @@ def test_a_hook_that_fails_ends_it(world: World, make: Make) -> None:
     assert world.live == "blue"
 
 
+def test_a_build_that_fails_says_what_serves(world: World, make: Make) -> None:
+    serving(world, "old")
+    world.fails = {"build": BuildError("no space")}
+    with pytest.raises(BuildError, match=r"^no space\nThe release before it, old, serves on.$"):
+        make().prepare(check_mode=False)
+    assert world.there == ["old"]
+
+
 @pytest.mark.parametrize("step", ["start", "switch", "add"])
 def test_a_release_that_fails_is_gone(world: World, make: Make, step: str) -> None:
     serving(world, "old")

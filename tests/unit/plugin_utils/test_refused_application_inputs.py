@@ -184,7 +184,7 @@ ODD_BUT_RIGHT: list[tuple[str, t.Any, str, t.Any]] = [
     ("name", "a" * 32, "name", "a" * 32),
     ("name", "a-b_c9", "socket", "/opt/a-b_c9/current.sock"),
     ("module", "main:app", "module", "main:app"),
-    ("module", "a.b_c.d:make.app", "module", "a.b_c.d:make.app"),
+    ("module", "a.b_c.d:app", "module", "a.b_c.d:app"),
     ("module", "a:create_app()", "module", "a:create_app()"),
     ("workers", "4", "workers", 4),
     ("workers", 1, "workers", 1),
@@ -211,6 +211,16 @@ ODD_BUT_RIGHT: list[tuple[str, t.Any, str, t.Any]] = [
 @pytest.mark.parametrize(("name", "value", "key", "expected"), ODD_BUT_RIGHT)
 def test_odd_but_right(normalised: Normalise, name: str, value: t.Any, key: str, expected: t.Any) -> None:
     assert normalised("gunicorn_app", **{f"gunicorn_app_{name}": value})[key] == expected
+
+
+def test_gunicorn_imports_simple_names_only(refusal: Refusal, normalised: Normalise) -> None:
+    line = refusal("gunicorn_app", gunicorn_app_module="notes.main:make.app")
+    assert line == (
+        'gunicorn_app_module: "notes.main:make.app" is refused; accepted: package.module:name, Gunicorn knows no '
+        "attributes of attributes"
+    )
+    alone = {"gunicorn_app_server": "uvicorn", "gunicorn_app_module": "notes.main:make.app"}
+    assert normalised("gunicorn_app", **alone)["module"] == "notes.main:make.app"
 
 
 def test_complete(normalised: Normalise, application_folder: Path) -> None:
