@@ -115,7 +115,8 @@ def test_the_cpu_of_children_counts() -> None:
         process.stdout.readline()
         pids = load.processes(process.pid)
         assert len(pids) == 2
-        assert 0.3 <= load.cpu_seconds(pids) < 0.3 + 1.0
+        # The clock ticks a hundred times a second, and each process rounds down.
+        assert 0.3 - 0.02 <= load.cpu_seconds(pids) < 0.3 + 1.0
         assert load.cpu_seconds([process.pid]) < 0.3
     finally:
         os.killpg(process.pid, 9)
