@@ -10,14 +10,15 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.app_needs import packages
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_needs import MACHINE, machine_facts, packages
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
 
 
 class ActionModule(ActionBase):
     """Takes the role's variables from the host.
 
-    ``only``: the application that is meant, where not all are. ``prepare``: false to ask for their names alone.
+    ``only``: the application that is meant, where not all are. ``prepare``: false to ask for their names and the
+    host's size alone.
     """
 
     _VALID_ARGS = frozenset(("only", "prepare"))
@@ -25,6 +26,12 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
+        prepare = self._task.args.get("prepare", True)
+        if not prepare:
+            # Of these two alone: gathering facts would look for every disk of the host.
+            result["ansible_facts"] = machine_facts(self._low_level_execute_command(MACHINE)["stdout"])
+            known = variables.get("ansible_facts") or {}
+            variables = {**variables, "ansible_facts": {**known, **result["ansible_facts"]}}
         try:
             applications = normalise("gunicorn_app", Host(variables, self._templar.template))["applications"]
         except ValueError as error:
@@ -36,7 +43,7 @@ class ActionModule(ActionBase):
         chosen = [application for application in applications if not only or application["name"] == only]
         present = [application for application in chosen if application["state"] == "present"]
         names = [application["name"] for application in present]
-        if self._task.args.get("prepare", True):
+        if prepare:
             arguments = {"packages": packages(present), "users": names}
             result.update(self._execute_module("asgi.deploy.gunicorn_host", arguments, task_vars=variables))
             result.pop("invocation", None)

@@ -33,10 +33,10 @@ options:
   phase:
     description: >-
       C(prepare) fetches and builds the release and runs the hooks that come before its start; C(live) starts it,
-      proves it and switches to it.
+      proves it and switches to it; C(both) does both, where no host has to wait for another one.
     type: str
     default: prepare
-    choices: [prepare, live]
+    choices: [prepare, live, both]
   prepared:
     description: Name of the release that O(phase=prepare) returned, for O(phase=live).
     type: str
@@ -166,7 +166,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Build the release
+- name: Prepare the release
   asgi.deploy.gunicorn_release:
     name: notes
 """
@@ -263,9 +263,12 @@ def deploy(module: AnsibleModule) -> t.Dict[str, t.Any]:
     if query:
         source["url"] += "?" + query
     deployment = Deployment({**module.params, "source": source}, module.run_command)
-    if module.params["phase"] == "prepare":
-        return deployment.prepare(module.check_mode)
-    return deployment.go_live(module.params["prepared"])
+    if module.params["phase"] == "live":
+        return deployment.go_live(module.params["prepared"])
+    prepared = deployment.prepare(module.check_mode)
+    if module.params["phase"] == "prepare" or not prepared["due"]:
+        return prepared
+    return {**prepared, **deployment.go_live(prepared["release"]), "due": False}
 
 
 def main() -> None:
@@ -275,7 +278,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-            "phase": {"type": "str", "default": "prepare", "choices": ["prepare", "live"]},
+            "phase": {"type": "str", "default": "prepare", "choices": ["prepare", "live", "both"]},
             "prepared": {"type": "str"},
             "by": {"type": "str", "default": ""},
             "first": {"type": "bool", "default": True},

@@ -5,7 +5,23 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+
+#: Asks a host for what the number of workers follows from.
+MACHINE = "nproc; grep MemTotal /proc/meminfo"
+
+
+def machine_facts(told: str) -> dict[str, int]:
+    """Return the facts that Ansible would gather of :data:`MACHINE`'s words, by its own names; only those there are."""
+    found = {
+        "processor_nproc": re.search(r"^(\d+)\r?$", told, re.MULTILINE),
+        "memtotal_mb": re.search(r"^MemTotal: *(\d+) kB\r?$", told, re.MULTILINE),
+    }
+    numbers = {name: int(match[1]) for name, match in found.items() if match}
+    if "memtotal_mb" in numbers:
+        numbers["memtotal_mb"] //= 1024
+    return numbers
 
 
 def packages(applications: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:

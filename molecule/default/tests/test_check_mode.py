@@ -34,7 +34,7 @@ class TestChangedInput:
     def test_the_lines_are_shown(self, machine: Machine, outcome: Outcome) -> None:
         for line in ("client_max_body_size 10m;", "client_max_body_size 77m;", "timeout = 90", "timeout = 91"):
             assert line in outcome.output
-        assert outcome.hosts[machine.name].changed == ["Put the release live", "Put the configuration live"]
+        assert outcome.hosts[machine.name].changed == ["Prepare the release", "Put the configuration live"]
 
     def test_the_environments_value_is_not(self, outcome: Outcome) -> None:
         assert SECRET not in outcome.output

@@ -17,7 +17,7 @@ def outcome(machines: list[Machine], play: Playbook) -> Outcome:
 
 
 def test_the_task_has_changed_the_host(machine: Machine, outcome: Outcome) -> None:
-    assert outcome.hosts[machine.name].changed == ["Put the release live"]
+    assert outcome.hosts[machine.name].changed == ["Prepare the release", "Put the release live"]
 
 
 def test_the_site_is_served(machine: Machine, outcome: Outcome) -> None:

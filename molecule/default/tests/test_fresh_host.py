@@ -52,7 +52,7 @@ def test_check_mode_does_not_fail_and_changes_nothing(fresh: list[Machine], play
     outcome = play_fresh("--check", "--diff", code=0)
     for machine in fresh:
         changed = outcome.hosts[machine.name].changed
-        assert {"Put the release live", "Put the configuration live", "Hold the certificates"} <= set(changed)
+        assert {"Prepare the release", "Put the configuration live", "Hold the certificates"} <= set(changed)
         assert machine.files(*FOLDERS) == before[machine.name]
         assert machine.code("getent passwd notes") == 2
         assert (
@@ -69,7 +69,7 @@ def test_check_mode_does_not_need_git(fresh: list[Machine], play_fresh: Playbook
     outcome = play_fresh("--check", extra={"gunicorn_app_source": source}, code=0)
     for machine in fresh:
         assert machine.code("command -v git") != 0
-        assert "Put the release live" in outcome.hosts[machine.name].changed
+        assert "Prepare the release" in outcome.hosts[machine.name].changed
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def is_over(machine: Machine, slot: str) -> bool:
 
 
 def assert_switched(machine: Machine, done: Switch, *also: str) -> None:
-    assert done.outcome.hosts[machine.name].changed == ["Put the release live", *also]
+    assert done.outcome.hosts[machine.name].changed == ["Prepare the release", "Put the release live", *also]
     assert {machine.slot(), done.slots[machine.name]} == {"blue", "green"}
     live = machine.slot()
     assert machine.active_slots() == [f"notes@{live}.service", f"notes@{live}.socket"]

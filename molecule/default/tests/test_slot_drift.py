@@ -24,7 +24,7 @@ class TestLiveSlotChangedByHand:
         return play(code=0)
 
     def test_the_same_slot_serves_on(self, machine: Machine, outcome: Outcome, slots: dict[str, str]) -> None:
-        assert outcome.hosts[machine.name].changed == ["Put the release live"]
+        assert outcome.hosts[machine.name].changed == ["Prepare the release"]
         assert machine.slot() == slots[machine.name]
         assert machine.ask("/version").status == 200
 
@@ -52,7 +52,7 @@ class TestSlotThatNothingPointsAt:
         return play(code=0)
 
     def test_it_is_ended(self, machine: Machine, outcome: Outcome) -> None:
-        assert outcome.hosts[machine.name].changed == ["Put the release live"]
+        assert outcome.hosts[machine.name].changed == ["Prepare the release", "Put the release live"]
         live = machine.slot()
         wait_for("one slot", lambda: machine.active_slots() == [f"notes@{live}.service", f"notes@{live}.socket"])
         other = {"blue": "green", "green": "blue"}[live]

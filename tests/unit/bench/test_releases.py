@@ -21,7 +21,7 @@ from tests.bench.releases import Asked
 from tests.bench.report import BenchError
 
 TOLD = """\
-TASK [asgi.deploy.gunicorn_app : Build the release] ****
+TASK [asgi.deploy.gunicorn_app : Prepare the release] ****
     notes, release 20261120T010203Z-0123456789ab: build 7.2 s, hooks before 12.0 s
 changed: [bench] => (item=notes)
 
