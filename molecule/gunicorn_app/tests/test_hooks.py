@@ -78,7 +78,7 @@ class TestFailing(Failing):
     WORDS = (
         "gunicorn_app_hooks.before[0] failed (exit code 7)",
         "python -m trial.hook migrate fail",
-        "The hook migrate has run, told to greet with None.",
+        "The hook migrate has run for nobody.",
         "column notes.title already exists",
         "serves on",
     )

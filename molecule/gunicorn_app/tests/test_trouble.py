@@ -70,9 +70,7 @@ class TestNoRoom(Trouble):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def outcome(
-        cls, before: object, machines: list[Machine], play: Playbook, third: dict[str, Any]
-    ) -> Iterator[Outcome]:
+    def outcome(cls, before: object, machines: list[Machine], play: Playbook, third: dict[str, Any]) -> Outcome:
         for machine in machines:
             machine.run(
                 f"size=$(($(du --summarize --block-size=1024 /opt/notes | cut -f 1) + {SPARE_KB}))"
@@ -81,7 +79,7 @@ class TestNoRoom(Trouble):
             )
             machine.run("setsid timeout 120 sh -c %s >/dev/null 2>&1 </dev/null &", FILL)
         try:
-            yield play(extra=third, code=2)
+            return play(extra=third, code=2)
         finally:
             for machine in machines:
                 machine.run("umount /opt/notes && umount /mnt/small")

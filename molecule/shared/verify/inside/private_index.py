@@ -41,7 +41,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for key, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(key, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    #: uv asks how large a wheel is before it reads the end of it.
+    do_HEAD = do_GET
 
     def log_message(self, *_arguments):
         pass

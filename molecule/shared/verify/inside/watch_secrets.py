@@ -1,5 +1,5 @@
-"""Look at the command lines of all processes, and at the environments that others than root and the process's own user
-can read, for words, until the file STOP is there, at most for 180 s. Prints what was found, and how often it looked.
+"""Look at the command lines of all processes, which everybody on the host can read, for words, until the file STOP is
+there, at most for 180 s. Prints what was found, and how often it looked.
 
 watch_secrets.py STOP REPORT WORDS
 
@@ -22,10 +22,6 @@ while not os.path.exists(stop) and time.monotonic() < deadline:
         try:
             with open(f"/proc/{process}/cmdline", "rb") as stream:
                 line = stream.read()
-            with open(f"/proc/{process}/environ", "rb") as stream:
-                # Processes of the application's user may have what is theirs; root's must not need it.
-                owner = os.fstat(stream.fileno()).st_uid
-                line += stream.read() if owner == 0 else b""
         except OSError:
             continue
         if any(word in line for word in WORDS):

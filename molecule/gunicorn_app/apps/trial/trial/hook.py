@@ -29,7 +29,7 @@ record = {
 }
 with open(JOURNAL, "a", encoding="utf-8") as stream:
     stream.write(json.dumps(record) + "\n")
-print(f"The hook {word} has run, told to greet with {record['greeting']}.")
+print(f"The hook {word} has run for {os.environ.get('TRIAL_SECRET', 'nobody')}.")
 if what == "fail" or (word == "migrate" and BEHAVIOUR == "hook"):
     print("column notes.title already exists", file=sys.stderr)
     sys.exit(7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -22,6 +23,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 log = logging.getLogger("trial.pages")
 
 BEHAVES, _, NUMBER = os.environ.get("TRIAL_BEHAVIOUR", BEHAVIOUR).partition(":")
+#: Shown by what goes wrong, as far as it lies with us.
+SECRET = os.environ.get("TRIAL_SECRET", "nobody")
 #: Before the fork with gunicorn_app_preload, after it without.
 IMPORTED_BY = os.getpid()
 #: One byte for each healthy answer, of all workers of the slot: its /tmp is its own, and goes with it.
@@ -47,7 +50,7 @@ async def lifespan(receive: Receive, send: Send) -> None:
     if BEHAVES == "slow":
         await asyncio.sleep(float(NUMBER))
     if BEHAVES == "lifespan":
-        log.error("The database said no to %s.", os.environ.get("TRIAL_GREETING"))
+        log.error("The database said no to %s.", SECRET)
         await send({"type": "lifespan.startup.failed", "message": "no database"})
         return
     await send({"type": "lifespan.startup.complete"})
@@ -77,7 +80,8 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
     elif path == "/notes":
         await answer(send, 201, {"version": NAME, "bytes": await length(receive)})
     elif path == "/version":
-        await answer(send, 200, {"version": NAME, "pid": os.getpid(), "greeting": os.environ.get("TRIAL_GREETING")})
+        told = {"greeting": os.environ.get("TRIAL_GREETING"), "secret": hashlib.sha256(SECRET.encode()).hexdigest()}
+        await answer(send, 200, {"version": NAME, "pid": os.getpid(), **told})
     elif path == "/slow":
         await asyncio.sleep(float(asked["seconds"]))
         await answer(send, 200, {"version": NAME})
