@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 import tempfile
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.processes import BuildError, run_as
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
+from ansible_collections.asgi.deploy.plugins.module_utils.processes import BuildError, Done, run_as
 
 FOLDER = "/usr/local/lib/asgi.deploy/tools"
 
@@ -19,6 +21,26 @@ FOLDER = "/usr/local/lib/asgi.deploy/tools"
 UV = "uv>=0.8"
 
 _SECONDS = 300
+
+_NOTHING_THERE = "(from versions: none)"
+
+#: A page of the index that pip could not have, and why.
+_UNREAD = re.compile(r"Could not fetch URL .*")
+
+
+def explained(problem: str, again: t.Callable[[str], Done], log: str, secrets: t.Collection[str]) -> str:
+    """Return pip's words with the reason why it read nothing of the index, if that is what they are about: of a login
+    that is refused it speaks in its log alone.
+
+    :param again: runs the command with an option more; :param log: where that may write
+    """
+    if _NOTHING_THERE not in problem:
+        return problem
+    again("--log=" + log)
+    text = read_text(log) or ""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return "\n".join([problem, *_UNREAD.findall(text)[:1]])
 
 
 class Tools:
@@ -47,7 +69,15 @@ class Tools:
             self._run([self.python, "-I", "-m", "venv", "--without-pip", folder])
             command = [os.path.join(folder, "bin/python"), "-I", self.pip(), "install", "--quiet", "--no-input"]
             # From a wheel, which runs nothing here: this is root.
-            self._run([*command, "--only-binary=:all:", "--no-cache-dir", UV], environment, secrets)
+            command += ["--only-binary=:all:", "--no-cache-dir", UV]
+            try:
+                self._run(command, environment, secrets)
+            except BuildError as error:
+
+                def again(option: str) -> Done:
+                    return self._execute([*command, option], environment, secrets)
+
+                raise BuildError(explained(str(error), again, folder + ".log", secrets)) from None
 
         return os.path.join(self._made(UV.replace(">=", "-") + self._suffix, make), "bin/uv")
 
@@ -77,14 +107,17 @@ class Tools:
         for path in glob.glob(os.path.join(venv, "lib/python*/site-packages/pip*")):
             os.rename(path, os.path.join(folder, os.path.basename(path)))
 
-    @staticmethod
     def _run(
+        self,
         command: t.Sequence[str],
         environment: t.Optional[t.Mapping[str, str]] = None,
         secrets: t.Collection[str] = (),
     ) -> None:
-        own = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/root", **(environment or {})}
-        done = run_as(command, environment=own, seconds=_SECONDS, secrets=secrets, umask=0o022)
-        problem = done.problem(" ".join(command), _SECONDS)
+        problem = self._execute(command, environment or {}, secrets).problem(" ".join(command), _SECONDS)
         if problem is not None:
             raise BuildError(problem)
+
+    @staticmethod
+    def _execute(command: t.Sequence[str], environment: t.Mapping[str, str], secrets: t.Collection[str]) -> Done:
+        own = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/root", **environment}
+        return run_as(command, environment=own, seconds=_SECONDS, secrets=secrets, umask=0o022)

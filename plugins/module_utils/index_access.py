@@ -22,11 +22,6 @@ class Access(t.NamedTuple):
     environment: t.Dict[str, str]
     secrets: t.List[str]
 
-    def hide(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
-
 
 @contextlib.contextmanager
 def index_access(name: str, index: t.Optional[t.Mapping[str, t.Any]], user: t.Any) -> t.Iterator[Access]:

@@ -15,7 +15,7 @@ import time
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
-from ansible_collections.asgi.deploy.plugins.module_utils.build_tools import Tools
+from ansible_collections.asgi.deploy.plugins.module_utils.build_tools import Tools, explained
 from ansible_collections.asgi.deploy.plugins.module_utils.index_access import Access
 from ansible_collections.asgi.deploy.plugins.module_utils.ownership import give
 from ansible_collections.asgi.deploy.plugins.module_utils.processes import BuildError, Done, run_as
@@ -32,11 +32,6 @@ _LITTLE_MB = 100
 
 #: A table of its own, not the word in a comment.
 _BUILD_SYSTEM = re.compile(r"^[ \t]*\[[ \t]*build-system[ \t]*\]", re.MULTILINE)
-
-_NOTHING_THERE = "(from versions: none)"
-
-#: A page of the index that pip could not have, and why.
-_UNREAD = re.compile(r"Could not fetch URL .*")
 
 _LOOK = """
 import importlib.metadata, importlib.util, json, sys
@@ -149,15 +144,12 @@ class Environment:
         try:
             self._run(command, self.app)
         except BuildError as error:
-            if _NOTHING_THERE not in str(error):
-                raise
-            raise BuildError("\n".join([str(error), *self._unread(command)])) from None
 
-    def _unread(self, command: t.List[str]) -> t.List[str]:
-        """Return why pip read nothing of the index: of a login that is refused it speaks in its log alone."""
-        log = os.path.join(self.folder, "pip.log")
-        self._execute([*command, "--log", log], self.app)
-        return _UNREAD.findall(self.access.hide(read_text(log) or ""))[:1]
+            def again(option: str) -> Done:
+                return self._execute([*command, option], self.app)
+
+            log = os.path.join(self.folder, "pip.log")
+            raise BuildError(explained(str(error), again, log, self.access.secrets)) from None
 
     def _by_uv(self) -> t.Dict[str, str]:
         for name in ("pyproject.toml", "uv.lock"):
