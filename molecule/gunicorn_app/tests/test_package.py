@@ -51,7 +51,7 @@ class TestTiles:
     def test_the_record_says_what_it_is(self, machine: Machine, outcome: Outcome) -> None:
         record = json.loads(machine.run("cat /opt/tiles/current/release.json"))
         source = record["source"]
-        assert (source["type"], source["name"], source["version"]) == ("package", "titiler.application", "2.4.0")
+        assert (source["type"], source["name"], source["version"]) == ("package", "titiler-application", "2.4.0")
 
     def test_the_other_application_was_not_touched(self, machine: Machine, outcome: Outcome) -> None:
         assert machine.ask("/version").json()["version"] == "first"
