@@ -75,7 +75,8 @@ class TestGoodRelease:
     def test_it_is_live(self, machine: Machine, done: Deployment) -> None:
         assert_switched(machine, done)
         assert version(machine) == "second"
-        assert len(machine.releases()) == 2
+        assert machine.release() != done.before[machine.name].release
+        assert len(machine.releases()) <= 3
 
     def test_nothing_was_lost(self, machine: Machine, done: Deployment) -> None:
         assert_nothing_lost(done.load[machine.name])
@@ -101,22 +102,32 @@ class TestGoodRelease:
 
 
 class Broken:
-    """A release of which no user hears."""
+    """Releases of which no user hears, another one on each host: what is wrong with it, and words of the message."""
 
-    BEHAVIOUR = ""
-    WORDS: tuple[str, ...] = ()
+    KINDS: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]]
 
     @pytest.fixture(scope="class")
     @classmethod
     def done(cls, machines: list[Machine], play: Playbook, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-        name = cls.BEHAVIOUR.partition(":")[0]
+        folders = {}
+        for machine, (behaviour, _) in zip(machines, cls.KINDS, strict=True):
+            name = behaviour.partition(":")[0]
+            folders[machine.name] = tmp_path_factory.mktemp(name)
+            trial(folders[machine.name], name, behaviour)
+        source = {"type": "directory", "path": "{{ folders[inventory_hostname] }}"}
         # Long enough for a busy machine; no healthy answer is waited for any longer.
-        extra = {**trial(tmp_path_factory.mktemp(name), name, cls.BEHAVIOUR), "gunicorn_app_health_timeout": 8}
-        return deploy(machines, play, code=2, **extra)
+        extra: dict[str, Any] = {
+            "folders": {name: str(folder) for name, folder in folders.items()},
+            "gunicorn_app_health_timeout": 8,
+        }
+        return deploy(machines, play, code=2, gunicorn_app_source=source, **extra)
 
-    def test_the_run_fails_with_its_own_last_words(self, machine: Machine, done: Deployment) -> None:
+    def test_the_run_fails_with_its_own_last_words(
+        self, machines: list[Machine], machine: Machine, done: Deployment
+    ) -> None:
         message = done.outcome.hosts[machine.name].message
-        assert [word for word in self.WORDS if word not in message] == [], message
+        words = (*self.KINDS[machines.index(machine)][1], "serves on")
+        assert [word for word in words if word not in message] == [], message
 
     def test_nothing_was_lost(self, machine: Machine, done: Deployment) -> None:
         assert_nothing_lost(done.load[machine.name])
@@ -131,49 +142,39 @@ class Broken:
         assert list(done.load[machine.name]["spans"]) == ["second"]
 
 
-class TestBrokenImport(Broken):
-    BEHAVIOUR = "import"
-    WORDS = ("No module named 'module_that_is_not_there'", "serves on")
+class TestThatDoNotStart(Broken):
+    KINDS = (
+        ("import", ("No module named 'module_that_is_not_there'",)),
+        ("lifespan", ("no database",)),
+    )
 
 
-class TestFailingLifespan(Broken):
-    BEHAVIOUR = "lifespan"
-    WORDS = ("no database", "serves on")
+class TestThatAreNotHealthy(Broken):
+    KINDS = (
+        ("unhealthy", ("GET /health answered 500", "the queue is full")),
+        ("liar:1", ("GET /health answered 500", "The queue is full after 1 answers.")),
+    )
 
 
-class TestUnhealthy(Broken):
-    BEHAVIOUR = "unhealthy"
-    WORDS = ("/health", "500", "the queue is full", "serves on")
+class TestThatAreHealthyForAMoment(Broken):
+    """Three answers prove a release. The fourth is asked for through the flipped link, the fifth through nginx."""
 
-
-class TestUnhealthyAfterOneAnswer(Broken):
-    BEHAVIOUR = "liar:1"
-    WORDS = ("/health", "500", "The queue is full after 1 answers.", "serves on")
-
-
-class ForAMoment(Broken):
-    """Healthy until it is live: it was, for less than five seconds, and the slot before was there to go back to."""
+    KINDS = (
+        ("liar:3", ("After the switch: GET /health answered 500", "The queue is full after 3 answers.")),
+        ("liar:4", ("Through nginx: GET /health was answered 500", "The queue is full after 4 answers.")),
+    )
 
     def test_it_was_never_live(self, machine: Machine, done: Deployment) -> None:
+        """But for less than five seconds, in which the slot before was there to go back to."""
         before = done.before[machine.name].slot
         turns = lives(done.watched[machine.name])
-        assert [slot for _, slot in turns] == [before, OTHER[before], before]
-        assert turns[2][0] - turns[1][0] < 5
+        slots = [slot for _, slot in turns]
+        # The first host's takes one answer, and may fall between two looks at the link.
+        assert slots == [before, OTHER[before], before] or (
+            slots == [before] and "After the switch: GET" in done.outcome.hosts[machine.name].message
+        )
+        assert turns[-1][0] - turns[min(1, len(turns) - 1)][0] < 5
         assert [seen for _, seen in done.watched[machine.name] if seen[f"{before} socket"] is None] == []
-
-
-class TestUnhealthyAfterTheSwitch(ForAMoment):
-    """Three answers prove it; the fourth is asked for through the flipped link."""
-
-    BEHAVIOUR = "liar:3"
-    WORDS = ("After the switch: GET /health answered 500", "The queue is full after 3 answers.", "serves on")
-
-
-class TestUnconfirmedThroughNginx(ForAMoment):
-    """The fifth is asked for through nginx."""
-
-    BEHAVIOUR = "liar:4"
-    WORDS = ("Through nginx: GET /health was answered 500", "The queue is full after 4 answers.", "serves on")
 
 
 class TestOtherSettings:
