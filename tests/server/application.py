@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 import os
 import typing as t
 import urllib.parse
@@ -55,6 +56,10 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(float(query["seconds"]))
     elif path == "/log":
         logging.getLogger("application").warning("said: %s", query["text"], extra={"odd": {1, 2}, "nan": float("nan")})
+    elif path == "/own-log":
+        own = logging.getLogger("own")
+        own.handlers = [logging.StreamHandler(sys.stdout)]
+        logging.getLogger("own.part").warning("said in its own way")
     elif path == "/wrong-log":
         logging.getLogger("application").error("%d %d", "one")
     elif path == "/raise":

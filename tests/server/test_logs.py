@@ -110,6 +110,14 @@ def test_text(make_slots: MakeSlots, server: str) -> None:
     assert any("[INFO] [4f2a] " in line and '"GET /log?text=hello HTTP/1.1" 200' in line for line in lines)
 
 
+@both_servers
+def test_what_the_application_writes_itself_is_there_once(make_slots: MakeSlots, server: str) -> None:
+    slot = make_slots(server=server).blue.start()
+    assert ask(slot.socket, "/own-log").status == 200
+    eventually(lambda: "in its own way" in slot.text(), "the line is there")
+    assert [line for line in slot.text().splitlines() if "in its own way" in line] == ["said in its own way"]
+
+
 def pid_of(lines: list[str]) -> str:
     [line] = [line for line in lines if "said: hello" in line]
     return line.split("[")[2].partition("]")[0]

@@ -77,7 +77,7 @@ def test_check_mode_does_not_need_git(fresh: list[Machine], play_fresh: Playbook
     [
         ("useradd --create-home notes", "userdel --remove notes"),
         ("mkdir -p /opt/notes/releases/precious", "rm -r /opt/notes"),
-        ("mkdir /var/lib/notes", "rmdir /var/lib/notes"),
+        ("mkdir /var/lib/notes && touch /var/lib/notes/precious", "rm -r /var/lib/notes"),
     ],
 )
 def test_a_name_that_is_somebody_elses_is_refused(

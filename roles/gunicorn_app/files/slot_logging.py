@@ -91,6 +91,18 @@ class JsonFormatter(logging.Formatter):
         return entry
 
 
+class NotYetThere(logging.Filter):
+    """Passes what no handler of the application's own has written to the journal: each record is there once."""
+
+    def filter(self, record):
+        logger = logging.getLogger(record.name)
+        while logger is not logging.root:
+            if any(getattr(handler, "stream", None) in (sys.stdout, sys.stderr) for handler in logger.handlers):
+                return False
+            logger = logger.parent
+        return True
+
+
 def _log_exception(*exception):
     logging.getLogger("uvicorn.error").critical("The process ends.", exc_info=exception)
 
@@ -102,14 +114,16 @@ def settings(level, kind, access):
         logging.captureWarnings(True)
         sys.excepthook = _log_exception
     level = level.upper()
+    journal = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "line"}
     errors = {"level": level, "handlers": ["journal"], "propagate": False}
     requests = {"level": "INFO", "handlers": ["journal"] if access else [], "propagate": False}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": JsonFormatter if kind == "json" else TextFormatter}},
-        "handlers": {"journal": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "line"}},
-        "root": {"level": level, "handlers": ["journal"]},
+        "filters": {"once": {"()": NotYetThere}},
+        "handlers": {"journal": journal, "rest": {**journal, "filters": ["once"]}},
+        "root": {"level": level, "handlers": ["rest"]},
         "loggers": {
             "gunicorn.error": errors,
             # Uvicorn's worker takes the handlers of its access log from Gunicorn's.
