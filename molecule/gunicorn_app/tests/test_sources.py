@@ -11,7 +11,6 @@ import base64
 import hashlib
 import io
 import json
-import re
 import secrets
 import tarfile
 import tomllib
@@ -93,8 +92,7 @@ def _servers(machines: list[Machine], play: Playbook) -> Iterator[None]:
     for machine in machines:
         machine.run("pkill --full '[/]srv/sources/'")
         machine.run(f"rm -rf {PLACE} /root/sources-*")
-        for name in NAMES:
-            machine.run(f"rm -rf /var/lib/{name}")
+        machine.run("rm -rf %s %s %s", *(f"/var/lib/{name}" for name in NAMES))
     wait_for_one_slot(machines)
 
 
@@ -197,7 +195,7 @@ def standing(machine: Machine, name: str) -> list[str]:
     """What a deployment that fails leaves as it was: links, releases, units, processes."""
     commands = (
         f"readlink /opt/{name}/current.sock /opt/{name}/current",
-        f"ls /opt/{name}/releases",
+        f"ls -d /opt/{name}/releases/* /etc/systemd/system/{name}@*",
         f"systemctl list-units --plain --no-legend '{name}@*' | cut -d ' ' -f 1 | sort",
         f"ps -u {name} -o pid= -o args=",
     )
@@ -389,7 +387,7 @@ class TestLive:
 
 
 class TestAgain:
-    """Before that, nobody has moved the branch."""
+    """The branch, the tag and the archive are where they were: the hosts ask, and have it all."""
 
     def test_it_changes_nothing(self, play: Playbook, archive: bytes, keys: list[str]) -> None:
         play(extra=together(code("main", keys), by_uv(tag("v1", keys)), shipped(by_url(archive)))).assert_unchanged()
@@ -468,7 +466,7 @@ class TestRefused:
             f" (commit {git(machine, 'rev-parse', 'main')[:12]}: it has no OpenPGP signature)"
         )
         assert "iniconfig" in refused
-        assert re.search(r"401|Unauthorized", refused), refused
+        assert "401 Unauthorized" in refused
         assert f"its checksum is {checksum(archive)}, not {checksum(b'another one')}" in other.splitlines()[0]
 
     def test_what_was_live_serves_on_and_nothing_is_left(
