@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 import os
+import sys
 import typing as t
 import urllib.parse
 

@@ -88,9 +88,8 @@ def test_nothing_but_its_state_is_writable(machine: Machine, in_sandbox: Callabl
 
 def test_the_release_is_not_the_applications(machine: Machine) -> None:
     # In the host's own view, by the files' modes alone.
-    writable = machine.run(
-        "setpriv --reuid=notes --regid=notes --init-groups find /opt/notes/ -type d ! -readable -prune -o ! -type l -writable -print"
-    )
+    look = "find /opt/notes/ -type d ! -readable -prune -o ! -type l -writable -print"
+    writable = machine.run(f"setpriv --reuid=notes --regid=notes --init-groups {look}")
     assert writable == ""
     assert machine.run("find /opt/notes -user notes") == ""
 
