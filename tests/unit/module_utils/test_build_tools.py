@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.asgi.deploy.plugins.module_utils.build_tools import explained
+from ansible_collections.asgi.deploy.plugins.module_utils.processes import Done
+
+NOTHING = (
+    "pip install uv failed:\nERROR: Could not find a version that satisfies the requirement uv (from versions: none)"
+)
+REASON = "Could not fetch URL http://index/simple/uv/: 401 Client Error: Unauthorized for url - skipping"
+LOG = f"Looking in indexes: http://index/simple\n{REASON}\nWARNING: {REASON}\n"
+
+
+@pytest.mark.parametrize(
+    ("problem", "log", "told"),
+    [
+        (NOTHING, LOG, f"{NOTHING}\n{REASON}"),
+        (NOTHING, LOG.replace("index/", "me:secret@index/"), f"{NOTHING}\n{REASON.replace('index/', 'me:***@index/')}"),
+        # It could read the index, and there is no such package; or it was killed before it wrote a log.
+        (NOTHING, "Looking in indexes: http://index/simple\n", NOTHING),
+        (NOTHING, None, NOTHING),
+    ],
+)
+def test_why_pip_found_nothing(tmp_path: Path, problem: str, log: str | None, told: str) -> None:
+    path = tmp_path / "pip.log"
+
+    def again(option: str) -> Done:
+        assert option == f"--log={path}"
+        if log is not None:
+            path.write_text(log, encoding="utf-8")
+        return Done(1, "")
+
+    assert explained(problem, again, str(path), ["secret"]) == told
+
+
+def test_another_problem_is_not_tried_again(tmp_path: Path) -> None:
+    def again(option: str) -> Done:
+        raise AssertionError(option)
+
+    assert explained("No space left on device", again, str(tmp_path / "pip.log"), []) == "No space left on device"
