@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.asgi.deploy.plugins.module_utils.build_tools import explained
 from ansible_collections.asgi.deploy.plugins.module_utils.processes import Done
 
