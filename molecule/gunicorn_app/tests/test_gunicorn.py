@@ -1,4 +1,7 @@
-"""What the settings make of the processes that run: workers, limits, times, logs; and Uvicorn alone."""
+"""What the settings make of the processes that run: workers, limits, times, logs; and Uvicorn alone.
+
+The tests of this file are one sequence: a site that TestSettings has put there stays for the class after it.
+"""
 
 from __future__ import annotations
 
