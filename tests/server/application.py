@@ -50,15 +50,18 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    query = {key: values[0] for key, values in urllib.parse.parse_qs(scope["query_string"].decode()).items()}
+    query = {
+        key: values[0]
+        for key, values in urllib.parse.parse_qs(scope["query_string"].decode(), keep_blank_values=True).items()
+    }
     path = scope["path"]
     if path == "/sleep":
         await asyncio.sleep(float(query["seconds"]))
     elif path == "/log":
         logging.getLogger("application").warning("said: %s", query["text"], extra={"odd": {1, 2}, "nan": float("nan")})
     elif path == "/own-log":
-        own = logging.getLogger("own")
-        own.handlers = [logging.StreamHandler(sys.stdout)]
+        own = logging.getLogger(query["logger"] or None)
+        own.handlers = [*own.handlers, logging.StreamHandler(sys.stdout)]
         logging.getLogger("own.part").warning("said in its own way")
     elif path == "/wrong-log":
         logging.getLogger("application").error("%d %d", "one")

@@ -110,10 +110,11 @@ def test_text(make_slots: MakeSlots, server: str) -> None:
     assert any("[INFO] [4f2a] " in line and '"GET /log?text=hello HTTP/1.1" 200' in line for line in lines)
 
 
+@pytest.mark.parametrize("logger", ["own", ""])
 @both_servers
-def test_what_the_application_writes_itself_is_there_once(make_slots: MakeSlots, server: str) -> None:
+def test_what_the_application_writes_itself_is_there_once(make_slots: MakeSlots, server: str, logger: str) -> None:
     slot = make_slots(server=server).blue.start()
-    assert ask(slot.socket, "/own-log").status == 200
+    assert ask(slot.socket, "/own-log?logger=" + logger).status == 200
     eventually(lambda: "in its own way" in slot.text(), "the line is there")
     assert [line for line in slot.text().splitlines() if "in its own way" in line] == ["said in its own way"]
 

@@ -96,11 +96,14 @@ class NotYetThere(logging.Filter):
 
     def filter(self, record):
         logger = logging.getLogger(record.name)
-        while logger is not logging.root:
-            if any(getattr(handler, "stream", None) in (sys.stdout, sys.stderr) for handler in logger.handlers):
+        while logger is not None:
+            if any(self._is_another(handler) for handler in logger.handlers):
                 return False
             logger = logger.parent
         return True
+
+    def _is_another(self, handler):
+        return getattr(handler, "stream", None) in (sys.stdout, sys.stderr) and self not in handler.filters
 
 
 def _log_exception(*exception):
