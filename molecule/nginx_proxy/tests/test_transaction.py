@@ -270,21 +270,33 @@ class TestMissedReload:
 
 
 class TestSiteThatIsGone:
-    """Its cache goes with it: answers that nobody may ask for any more are not kept on the disk."""
+    """Its cache goes with the last generation that has it: nobody may ask for those answers any more."""
 
     @pytest.fixture(scope="class")
     @classmethod
-    def kept(cls, machines: list[Machine], play: Playbook) -> Iterator[dict[str, int]]:
+    def kept(cls, machines: list[Machine], play: Playbook) -> Iterator[dict[str, list[int]]]:
+        found: dict[str, list[int]] = {machine.name: [] for machine in machines}
+
+        def count() -> None:
+            for machine in machines:
+                listed = machine.run("find /var/cache/nginx/cache -type f 2>/dev/null || true")
+                found[machine.name].append(len(listed.split()))
+
         play(extra=only("smallest", "cache"), code=0)
         for machine in machines:
             machine.run("echo other >/var/cache/nginx/other")
             assert machine.ask("https://cache.example.test/minute/gone").header("x-cache") == "MISS"
-        found = {machine.name: len(machine.files("/var/cache/nginx/cache")) for machine in machines}
-        play(extra=BASE, code=0)
+        count()
+        for variables in (changed(body_size="77m"), BASE):
+            play(extra={**variables, "nginx_proxy_generations": 2}, code=0)
+            count()
         yield found
         for machine in machines:
             machine.run("rm /var/cache/nginx/other")
 
-    def test_its_cache_is_gone_and_nothing_else(self, machine: Machine, kept: dict[str, int]) -> None:
-        assert kept[machine.name] == 1
+    def test_its_cache_stays_for_the_way_back(self, machine: Machine, kept: dict[str, list[int]]) -> None:
+        assert kept[machine.name][:2] == [1, 1]
+
+    def test_then_it_is_gone_and_nothing_else(self, machine: Machine, kept: dict[str, list[int]]) -> None:
+        assert kept[machine.name][2] == 0
         assert machine.run("ls -A /var/cache/nginx").split() == ["other"]
