@@ -67,7 +67,7 @@ class Runner:
         process = self.running.pop(step.name)
         log = (LOGS / f"{step.name}.log").read_text(errors="replace")
         count = self.counts[step.name] = step.count(code, log)
-        if self.end(process):
+        if not self.is_gone(process) and self.end(process):
             count.failed += 1
             count.notes.append("left processes behind")
         notes = "".join(f", {note}" for note in count.notes)
@@ -90,6 +90,16 @@ class Runner:
                     self.start(step)
             if self.running:
                 self.conclude(*self.finished.get())
+
+    def is_gone(self, process: subprocess.Popen[str]) -> bool:
+        """Return whether nothing of a step is left. What has ended with it may take a moment to be collected."""
+        for _ in range(20):
+            try:
+                os.killpg(process.pid, 0)
+            except ProcessLookupError:
+                return True
+            time.sleep(0.1)
+        return False
 
     def end(self, process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> bool:
         """End what still runs of a step, and say whether something did."""
