@@ -205,15 +205,15 @@ class TestUploads:
 
 
 class TestSlowReaders:
-    """Sixteen megabytes, more than the kernel holds, of which the client takes nothing for a while."""
+    """Forty megabytes, more than the kernel ever holds, of which the client takes nothing for a while."""
 
     def held(self, machine: Machine, path: str) -> float:
         """For how many seconds the origin had to wait with its answer."""
         marked = mark()
-        text = f"GET {path}{marked}?size=16000000 HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n"
+        text = f"GET {path}{marked}?size=40000000 HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n"
         plan = {"name": NAME, "parts": [[0, text]], "window": 16384, "idle": 2, "wait": 10}
         (answer,) = machine.python("exchange.py", json.dumps([plan]))
-        assert answer["size"] > 16_000_000
+        assert answer["size"] > 40_000_000
         (request,) = seen(machine, marked)
         return float(request["write_seconds"])
 
