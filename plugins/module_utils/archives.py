@@ -85,9 +85,8 @@ def _of_tar(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
         raise BuildError("the source holds {0}, which is no file, folder or symlink".format(info.name))
 
     def content() -> t.IO[bytes]:
-        stream = tar.extractfile(info)
-        assert stream is not None
-        return stream
+        # None would be for what is no file, of which nobody asks the content.
+        return t.cast("t.IO[bytes]", tar.extractfile(info))
 
     link = info.linkname if info.issym() else None
     return _Member(info.name, info.size, bool(info.mode & 0o100), link, content if info.isfile() else None)

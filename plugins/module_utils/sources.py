@@ -93,7 +93,7 @@ def _package(params: t.Mapping[str, t.Any]) -> Source:
     wanted = "{0}{1}=={2}".format(params["name"], "[{0}]".format(",".join(extras)) if extras else "", params["version"])
     described = {"type": "package", "digest": wanted, "name": params["name"], "version": params["version"]}
     # The installer brings it; the folder is where the application works.
-    return Source({**described, "extras": extras}, lambda folder: os.makedirs(folder))
+    return Source({**described, "extras": extras}, os.makedirs)
 
 
 def _git(params: t.Mapping[str, t.Any], cache: str, check: bool) -> Source:
