@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_values import app_integer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.values import integer, unfit
 
@@ -47,10 +48,10 @@ def normalise_proof(values: t.Mapping[str, t.Any], served: Served | None) -> dic
             "path": path,
             # Applications refuse names they do not know.
             "host": served.domain if served else "localhost",
-            "timeout": _integer(values, "health_timeout", 1, _DAY),
-            "status": _integer(values, "health_status", 200, 599),
+            "timeout": app_integer(values, "health_timeout", 1, _DAY),
+            "status": app_integer(values, "health_status", 200, 599),
             "body": _text("gunicorn_app_health_body", values["gunicorn_app_health_body"]),
-            "successes": _integer(values, "health_successes", 1, 100),
+            "successes": app_integer(values, "health_successes", 1, 100),
         },
         "smoke": _smoke(values, path, served),
         "hooks": {
@@ -62,12 +63,8 @@ def normalise_proof(values: t.Mapping[str, t.Any], served: Served | None) -> dic
         },
         "static": _static(values["gunicorn_app_static"]),
         "release": _release(values["gunicorn_app_release"]),
-        "warm": _integer(values, "warm", 0, _DAY),
+        "warm": app_integer(values, "warm", 0, _DAY),
     }
-
-
-def _integer(values: t.Mapping[str, t.Any], name: str, least: int, most: int) -> int:
-    return integer(f"gunicorn_app_{name}", values[f"gunicorn_app_{name}"], least, most)
 
 
 def _path(values: t.Mapping[str, t.Any], name: str) -> str:
@@ -81,7 +78,7 @@ def _smoke(values: t.Mapping[str, t.Any], health_path: str, served: Served | Non
     """Return the request through nginx, None where nobody can tell one that reaches the application."""
     stated = values["gunicorn_app_smoke_path"]
     path = health_path if stated is None else _path(values, "smoke_path")
-    timeout = _integer(values, "smoke_timeout", 1, 60)
+    timeout = app_integer(values, "smoke_timeout", 1, 60)
     if served is None or (stated is None and not served.whole):
         return None
     return {"path": path, "domain": served.domain, "https": served.https, "timeout": timeout}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_values import app_integer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.gunicorn_settings import normalise_settings
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import check_application
-from ansible_collections.asgi.deploy.plugins.plugin_utils.values import integer
 
 _DAY = 86400
 _OFTEN = 1_000_000_000
@@ -27,9 +27,9 @@ def normalise_server(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     :raises Refused: naming ``gunicorn_app_…`` with its place
     """
     server = values["gunicorn_app_server"]
-    times = {name: _integer(values, name, 1, _DAY) for name in ("timeout", "stop_timeout", "keepalive")}
+    times = {name: app_integer(values, name, 1, _DAY) for name in ("timeout", "stop_timeout", "keepalive")}
     # 0 closes WebSockets as soon as a worker stops.
-    times["drain"] = _integer(values, "drain", 0, _DAY)
+    times["drain"] = app_integer(values, "drain", 0, _DAY)
     check_application(**times)
     maximum, jitter = _replacement(values)
     structure = {
@@ -39,7 +39,7 @@ def normalise_server(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "preload": values["gunicorn_app_preload"],
         "max_requests": maximum,
         "max_requests_jitter": jitter,
-        "limits": {name: _integer(values, f"limit_request_{name}", *bounds) for name, bounds in _LIMITS.items()},
+        "limits": {name: app_integer(values, f"limit_request_{name}", *bounds) for name, bounds in _LIMITS.items()},
         **times,
         "settings": normalise_settings(values["gunicorn_app_settings"]),
         "log": {
@@ -53,16 +53,12 @@ def normalise_server(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return structure
 
 
-def _integer(values: t.Mapping[str, t.Any], name: str, least: int, most: int) -> int:
-    return integer(f"gunicorn_app_{name}", values[f"gunicorn_app_{name}"], least, most)
-
-
 def _replacement(values: t.Mapping[str, t.Any]) -> tuple[int, int]:
     """Return after how many requests a worker is replaced, and how many more at random."""
-    maximum = _integer(values, "max_requests", 0, _OFTEN)
+    maximum = app_integer(values, "max_requests", 0, _OFTEN)
     if values["gunicorn_app_max_requests_jitter"] is None:
         return maximum, maximum // 10
-    jitter = _integer(values, "max_requests_jitter", 0, _OFTEN)
+    jitter = app_integer(values, "max_requests_jitter", 0, _OFTEN)
     if jitter and not maximum:
         raise Refused("gunicorn_app_max_requests_jitter", jitter, "0 or nothing while gunicorn_app_max_requests is 0")
     return maximum, jitter

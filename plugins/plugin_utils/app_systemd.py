@@ -8,10 +8,11 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_values import app_integer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.networks import networks
 from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import absolute_path, app_root
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
-from ansible_collections.asgi.deploy.plugins.plugin_utils.values import integer, number, size
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import number, size
 
 #: Nothing below these is an application's to write: with it, it could change what the system runs as root.
 _SYSTEM = (
@@ -62,13 +63,9 @@ def normalise_systemd(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "outbound": _outbound(values["gunicorn_app_outbound"]),
         "memory_max": _memory(values["gunicorn_app_memory_max"]),
         "cpu_quota": _cpus(values["gunicorn_app_cpu_quota"]),
-        "tasks_max": _integer(values, "tasks_max", _LEAST_TASKS, 4_194_304),
-        "open_files": _integer(values, "open_files", _LEAST_FILES, _MOST_FILES),
+        "tasks_max": app_integer(values, "tasks_max", _LEAST_TASKS, 4_194_304),
+        "open_files": app_integer(values, "open_files", _LEAST_FILES, _MOST_FILES),
     }
-
-
-def _integer(values: t.Mapping[str, t.Any], name: str, least: int, most: int) -> int:
-    return integer(f"gunicorn_app_{name}", values[f"gunicorn_app_{name}"], least, most)
 
 
 def _memory(value: str | None) -> str | None:
