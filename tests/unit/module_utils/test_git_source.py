@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -286,9 +287,10 @@ class TestCheckMode:
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Callable[..., str]]:
+def keys() -> t.Iterator[t.Callable[..., str]]:
     """Return the armored public key, or the fingerprint, of somebody: alice, bob, expired or revoked."""
-    home = tmp_path_factory.mktemp("g")
+    # Not below the checkout, however long its path is: the agent's socket lies here, and 107 bytes are the most.
+    home = Path(tempfile.mkdtemp(prefix="gpg-"))
     gpg = ["gpg", "--homedir", str(home), "--batch", "--pinentry-mode", "loopback", "--passphrase", ""]
 
     def run(*arguments: str, given: str | None = None) -> str:
@@ -314,6 +316,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Callable[...,
     ask.revoke = revoke  # type: ignore[attr-defined]
     yield ask
     subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

@@ -143,17 +143,18 @@ def test_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "accepted"),
     [
-        lambda folder: (folder / "app" / "main.py").write_text("app = 2\n"),
-        lambda folder: (folder / "app" / "main.py").unlink(),
+        (lambda folder: (folder / "app" / "main.py").write_text("app = 2\n"), "files that do not change"),
+        (lambda folder: (folder / "app" / "main.py").unlink(), "what can be read"),
     ],
 )
-def test_what_is_sent_is_what_the_digest_was_made_of(tmp_path: Path, change: Change) -> None:
+def test_what_is_sent_is_what_the_digest_was_made_of(tmp_path: Path, change: Change, accepted: str) -> None:
     folder = make(tmp_path / "one")
     taken = Folder(str(folder), [])
     change(folder)
-    with pytest.raises(Refused, match=rf'^gunicorn_app_source.path: "{folder}/app/main.py" is refused'):
+    # The message shortens a long value, and the folder of a test is as long as the checkout's: no path in here.
+    with pytest.raises(Refused, match=rf"^gunicorn_app_source.path: .* is refused; accepted: {accepted}"):
         taken.write(str(tmp_path / "one.tar.gz"))
 
 
@@ -179,7 +180,7 @@ def test_a_file_is_sent_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=rf'^gunicorn_app_source.path: "{tmp_path}/a.zip" is refused'):
+    with pytest.raises(Refused, match=r"^gunicorn_app_source.path: .* is refused"):
         File(str(tmp_path / "a.zip"))
 
 
