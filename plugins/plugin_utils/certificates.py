@@ -5,111 +5,188 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.acme import (
+    account_of,
+    alarm_of,
+    dns_of,
+    profile,
+    server_of,
+    shell_command,
+    version_of,
+)
 from ansible_collections.asgi.deploy.plugins.plugin_utils.hostnames import hostname
 from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import absolute_path
 from ansible_collections.asgi.deploy.plugins.plugin_utils.redirects import site_names
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
-from ansible_collections.asgi.deploy.plugins.plugin_utils.sites import site_name
+from ansible_collections.asgi.deploy.plugins.plugin_utils.sites import lineage_of, site_name
 
 #: Let's Encrypt's limit, and a sensible one for others.
 MOST_NAMES = 100
 
-# A hyphen in front would make certbot read it as an option.
-_EMAIL = re.compile(r"(?!-)[A-Za-z0-9.!#%&'*+/=?^_{|}~-]+@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+")
-_URL = re.compile(r"https://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~/-]*)?")
+#: Lineages have archives named after them, and this is where certbot keeps its own README.
+_NOT_A_LINEAGE = ("readme",)
+
+Sites = t.Sequence[t.Mapping[str, t.Any]]
+Values = t.Mapping[str, t.Any]
 
 
-def normalise_certificates(
-    values: t.Mapping[str, t.Any], sites: t.Sequence[t.Mapping[str, t.Any]] | None
-) -> dict[str, t.Any]:
+def normalise_certificates(values: Values, sites: Sites | None) -> dict[str, t.Any]:
     """Return the complete structure that the role certbot works from.
+
+    ``certificates`` (each with ``path``, ``name``, ``domains``, ``state``, ``revoke``, ``revoke_reason``,
+    ``challenge``, ``key_type``, ``elliptic_curve`` or None, ``rsa_key_size`` or None, ``profile`` or None), ``server``,
+    ``staging``, ``rehearsal`` (a server's URL or None), ``ca_bundle``, ``email``, ``eab``, ``dns``, ``probe``,
+    ``ignore_cooldown``, ``version``, ``deploy_command``, ``alarm``, ``textfile_dir``, ``webroot``, ``tls_dir``.
 
     :param values: the role's variables, already of the spec's shape
     :param sites: ``nginx_proxy_sites`` of the host, of their spec's shape; None where it has none
     :raises Refused: naming ``certbot_…`` with its place
     """
-    email, server = values["certbot_email"], values["certbot_server"]
-    if email is not None and not _EMAIL.fullmatch(email):
-        raise Refused("certbot_email", email, "an e-mail address")
-    if not _URL.fullmatch(server):
-        raise Refused("certbot_server", server, "the https:// URL of an ACME directory")
-    for name in ("certbot_ca_bundle", "certbot_webroot", "certbot_tls_dir"):
+    for name in ("certbot_ca_bundle", "certbot_webroot", "certbot_tls_dir", "certbot_textfile_dir"):
         if values[name] is not None:
             absolute_path(name, values[name])
+    profile("certbot_profile", values["certbot_profile"])
+    server, account = server_of(values), account_of(values)
+    certificates = _certificates(values, sites)
     return {
-        "certificates": _certificates(values["certbot_certificates"], sites),
-        "email": email,
-        "server": server,
+        "certificates": certificates,
+        **server,
+        **account,
         "ca_bundle": values["certbot_ca_bundle"],
-        "key_type": values["certbot_key_type"],
+        "dns": dns_of(values, any(item["challenge"] == "dns" for item in certificates)),
+        "probe": values["certbot_probe"],
+        "ignore_cooldown": values["certbot_ignore_cooldown"],
+        "version": version_of(values),
+        "deploy_command": shell_command(values, "certbot_deploy_command"),
+        "alarm": alarm_of(values),
+        "textfile_dir": values["certbot_textfile_dir"],
         "webroot": values["certbot_webroot"],
         "tls_dir": values["certbot_tls_dir"],
     }
 
 
-def _certificates(
-    given: t.Sequence[t.Mapping[str, t.Any]] | None, sites: t.Sequence[t.Mapping[str, t.Any]] | None
-) -> list[dict[str, t.Any]]:
+def _certificates(values: Values, sites: Sites | None) -> list[dict[str, t.Any]]:
     ours = {index: site for index, site in enumerate(sites or []) if site["tls"]["source"] == "certbot"}
-    if given is None:
-        return [
-            _certificate(site["name"], site_names(site), f"nginx_proxy_sites[{index}]") for index, site in ours.items()
-        ]
+    if values["certbot_certificates"] is None:
+        return _of_the_sites(values, ours, sites)
     certificates: list[dict[str, t.Any]] = []
-    for index, certificate in enumerate(given):
+    for index, given in enumerate(values["certbot_certificates"]):
         path = f"certbot_certificates[{index}]"
-        checked = _certificate(certificate["name"], certificate["domains"], path)
+        places = [(f"{path}.domains[{number}]", domain) for number, domain in enumerate(given["domains"])]
+        checked = _certificate(values, given, path, places, sites)
         if any(other["name"] == checked["name"] for other in certificates):
             raise Refused(f"{path}.name", checked["name"], "each name once")
-        if sites is not None:
-            _check_served(checked["domains"], sites, path)
         certificates.append(checked)
     for index, site in ours.items():
         _check_covered(site, certificates, f"nginx_proxy_sites[{index}]")
     return certificates
 
 
-def _certificate(name: str, domains: t.Sequence[str], path: str) -> dict[str, t.Any]:
-    site_name(f"{path}.name", name)
-    if not domains:
+def _of_the_sites(
+    values: Values, ours: dict[int, t.Mapping[str, t.Any]], sites: Sites | None
+) -> list[dict[str, t.Any]]:
+    """Return one certificate for each lineage that the sites name, for all names of those sites."""
+    lineages: dict[str, list[tuple[str, str]]] = {}
+    places: dict[str, str] = {}
+    for index, site in ours.items():
+        path, name = f"nginx_proxy_sites[{index}]", lineage_of(site)
+        places.setdefault(name, path)
+        known = {domain.lower() for _place, domain in lineages.setdefault(name, [])}
+        # Of two sites that share one, each has its own names; a site's own doubles are for the check to find.
+        lineages[name] += [(f"{path}.domains[{number}]", domain) for number, domain in enumerate(site["domains"])]
+        redirected = [item for item in site_names(site)[len(site["domains"]) :] if item.lower() not in known]
+        lineages[name] += [(f"{path}.redirects", domain) for domain in redirected]
+    return [
+        _certificate(values, {"name": name}, places[name], _not_doubled(found), sites)
+        for name, found in lineages.items()
+    ]
+
+
+def _not_doubled(places: t.Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the names that no wildcard among them covers: CAs refuse an order that has both."""
+    names = {str(domain).lower() for _place, domain in places}
+    return [(place, domain) for place, domain in places if "*." + str(domain).lower().partition(".")[2] not in names]
+
+
+def _certificate(
+    values: Values, given: t.Mapping[str, t.Any], path: str, places: t.Sequence[tuple[str, str]], sites: Sites | None
+) -> dict[str, t.Any]:
+    """:param places: the host names, each after its place in the inventory"""
+    name, state = given["name"], given.get("state", "present")
+    if site_name(f"{path}.name", name) in _NOT_A_LINEAGE:
+        raise Refused(f"{path}.name", name, "a name that certbot does not use itself")
+    challenge = given.get("challenge") or values["certbot_challenge"]
+    key_type = given.get("key_type") or values["certbot_key_type"]
+    if state == "present":
+        if given.get("revoke"):
+            raise Refused(f"{path}.revoke", True, "true together with state absent")
+        domains = _domains(path, places, challenge)
+        _check_challenge(challenge, domains, places, path, sites)
+    else:
+        # What is deleted is deleted whatever it is for.
+        domains = [str(domain).lower() for _place, domain in places]
+    return {
+        "path": path,
+        "name": name,
+        "domains": domains,
+        "state": state,
+        "revoke": given.get("revoke", False),
+        "revoke_reason": given.get("revoke_reason", "unspecified"),
+        "challenge": challenge,
+        "key_type": key_type,
+        "elliptic_curve": values["certbot_elliptic_curve"] if key_type == "ecdsa" else None,
+        "rsa_key_size": values["certbot_rsa_key_size"] if key_type == "rsa" else None,
+        "profile": profile(f"{path}.profile", given.get("profile")) or values["certbot_profile"],
+    }
+
+
+def _domains(path: str, places: t.Sequence[tuple[str, str]], challenge: str) -> list[str]:
+    if not places:
         raise Refused(f"{path}.domains", [], "at least one host name")
-    if len(domains) > MOST_NAMES:
-        raise Refused(f"{path}.domains", len(domains), f"at most {MOST_NAMES} names a certificate")
-    names = []
-    for index, domain in enumerate(domains):
-        checked = hostname(f"{path}.domains[{index}]", domain)
-        if checked.startswith("*"):
-            raise Refused(f"{path}.domains[{index}]", domain, "no wildcard: HTTP-01 cannot prove one")
+    if len(places) > MOST_NAMES:
+        raise Refused(f"{path}.domains", len(places), f"at most {MOST_NAMES} names a certificate")
+    names: list[str] = []
+    for place, domain in places:
+        checked = hostname(place, domain)
+        if checked.startswith("*") and challenge != "dns":
+            raise Refused(place, domain, "no wildcard: HTTP-01 cannot prove one, only the challenge dns can")
         if checked in names:
-            raise Refused(f"{path}.domains[{index}]", domain, "each host name once")
+            raise Refused(place, domain, "each host name once")
         names.append(checked)
-    return {"name": name, "domains": names}
+    for (place, domain), name in zip(places, names, strict=True):
+        if not name.startswith("*") and "*." + name.partition(".")[2] in names:
+            # Let's Encrypt refuses the order, and says so only when it is placed.
+            raise Refused(place, domain, "a name that the certificate's own wildcard does not cover")
+    return names
 
 
-def _check_served(domains: t.Sequence[str], sites: t.Sequence[t.Mapping[str, t.Any]], path: str) -> None:
+def _check_challenge(
+    challenge: str, domains: t.Sequence[str], places: t.Sequence[tuple[str, str]], path: str, sites: Sites | None
+) -> None:
+    if challenge == "standalone" and sites:
+        raise Refused(f"{path}.challenge", challenge, "webroot or dns, for nginx has port 80 on this host")
+    if challenge != "webroot" or sites is None:
+        return
     served = {str(domain).lower() for site in sites for domain in site_names(site)}
-    for index, domain in enumerate(domains):
-        if domain not in served:
-            raise Refused(
-                f"{path}.domains[{index}]",
-                domain,
-                "a name that a site serves on port 80, or its challenge has no answer",
-            )
+    for (place, domain), name in zip(places, domains, strict=True):
+        if name not in served and "*." + name.partition(".")[2] not in served:
+            raise Refused(place, domain, "a name that a site serves on port 80, or its challenge has no answer")
 
 
 def _check_covered(site: t.Mapping[str, t.Any], certificates: t.Sequence[t.Mapping[str, t.Any]], path: str) -> None:
-    own = next((c for c in certificates if c["name"] == site["name"]), None)
+    name = lineage_of(site)
+    own = next((certificate for certificate in certificates if certificate["name"] == name), None)
     if own is None:
+        place, value = ("lineage", name) if site["tls"]["lineage"] else ("source", "certbot")
         raise Refused(
-            f"{path}.tls.source",
-            "certbot",
-            f"a certificate named {site['name']} in certbot_certificates, or another source",
+            f"{path}.tls.{place}", value, f"a certificate named {name} in certbot_certificates, or another {place}"
         )
+    if own["state"] == "absent":
+        # The site goes on with the self-signed pair.
+        return
     for index, domain in enumerate(site_names(site)):
-        if str(domain).lower() not in own["domains"]:
-            raise Refused(
-                f"{path}.domains[{index}]", domain, f"a name that certbot_certificates has under {site['name']}"
-            )
+        lower = str(domain).lower()
+        if lower not in own["domains"] and "*." + lower.partition(".")[2] not in own["domains"]:
+            raise Refused(f"{path}.domains[{index}]", domain, f"a name that certbot_certificates has under {name}")

@@ -146,6 +146,11 @@ def site_name(path: str, value: t.Any) -> str:
     return value
 
 
+def lineage_of(site: t.Mapping[str, t.Any]) -> str:
+    """Return the name of certbot's certificate for a site of its spec's shape."""
+    return t.cast("str", site["tls"]["lineage"] or site["name"])
+
+
 def _domains(domains: list[str], path: str) -> list[str]:
     if not domains:
         raise Refused(path, domains, "at least one host name")
@@ -240,6 +245,12 @@ def _tls(tls: t.Mapping[str, t.Any], path: str, current: str) -> dict[str, t.Any
             if value is not None:
                 raise Refused(f"{path}.{key}", value, f"no {key} unless source is files (it is {tls['source']})")
         files = {"certificate": f"{current}/fullchain.pem", "key": f"{current}/privkey.pem"}
+    if tls["lineage"] is not None:
+        site_name(f"{path}.lineage", tls["lineage"])
+        if tls["source"] != "certbot":
+            raise Refused(
+                f"{path}.lineage", tls["lineage"], f"no lineage unless source is certbot (it is {tls['source']})"
+            )
     if tls["client_ca"] is not None:
         absolute_path(f"{path}.client_ca", tls["client_ca"])
         if tls["source"] == "none":
