@@ -16,6 +16,7 @@ from playbook import Playbook, scenario
 NAMES = [platform["name"] for platform in scenario()["platforms"]]
 #: The site that is asked where a test names none.
 DOMAINS = {
+    "certbot": "shop.example.test",
     "default": "notes.example.com",
     "gunicorn_app": "notes.example.com",
     "nginx_proxy": "everything.example.test",

@@ -1,0 +1,59 @@
+"""The ACME server in a host of a scenario: how it is configured, and what it was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from machine import TRUST, Machine
+
+DAY = 86400
+
+
+class Pebble:
+    def __init__(self, machine: Machine, name: str = "pebble") -> None:
+        """:param name: of its unit; `pebble-staging` is the second one of the scenario certbot"""
+        self.machine = machine
+        self.unit = f"{name}.service"
+        self.config = "/etc/pebble/staging.json" if name == "pebble-staging" else "/etc/pebble/config.json"
+        self.port = json.loads(machine.run("cat %s", self.config))["pebble"]["listenAddress"].split(":")[1]
+        self.server = f"https://localhost:{self.port}/dir"
+        self.management = f"https://localhost:{int(self.port) + 1000}"
+
+    def orders(self) -> int:
+        """How many orders it was asked for since the host booted, also by those that it refused."""
+        return int(self.machine.run(f"journalctl --unit {self.unit} -o cat | grep -c 'POST /order-plz' || true"))
+
+    def trust(self) -> None:
+        """Trust the root that it signs with until its next start, beside those of before."""
+        self.machine.run(f"curl --silent --fail --cacert /etc/pebble/ca.pem {self.management}/roots/0 >>%s", TRUST)
+
+    def restart(self, accounts: bool = True) -> None:
+        """Start it again: it has another root then, and has forgotten all accounts.
+
+        :param accounts: whether it learns certbot's accounts again, so that only the root is another one
+        """
+        self.machine.run("systemctl restart %s", self.unit)
+        self.trust()
+        if accounts:
+            self.machine.python("keep_accounts.py", self.server)
+
+    @contextmanager
+    def configured(self, accounts: bool = True, **changes: Any) -> Iterator[None]:
+        """Run the block with other keys in its configuration, such as ``certificateValidityPeriod``."""
+        before = self.machine.run("cat %s", self.config)
+        self.configure(**changes)
+        self.restart(accounts)
+        try:
+            yield
+        finally:
+            self.machine.write(self.config, before)
+            self.restart(accounts)
+
+    def configure(self, **changes: Any) -> None:
+        """Change keys of its configuration; they hold from its next start on."""
+        read = json.loads(self.machine.run("cat %s", self.config))
+        read["pebble"].update(changes)
+        self.machine.write(self.config, json.dumps(read, indent=2) + "\n")
