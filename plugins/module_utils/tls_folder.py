@@ -21,6 +21,7 @@ import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import flip, read_text, target_of, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import (
+    covers,
     create_self_signed,
     problems_of,
     read_certificate,
@@ -38,8 +39,45 @@ GONE = "gone"
 Pair = t.Mapping[str, t.Any]
 
 
+class _Fitness(t.NamedTuple):
+    """How well a valid lineage of certbot's fits a site; of two the greater one fits better."""
+
+    covered: int
+    is_own: bool
+    is_for_real: bool
+    not_after: float
+    name: str
+
+    @classmethod
+    def of(cls, name: str, domains: t.Sequence[str], is_own: bool) -> t.Optional[_Fitness]:
+        """Return None for a lineage that nginx could not serve any of ``domains`` with."""
+        certificate = os.path.join(LINEAGES, name, "fullchain.pem")
+        if problems_of(certificate, os.path.join(LINEAGES, name, "privkey.pem"), ()):
+            return None
+        read = read_certificate(certificate)
+        covered = sum(covers(read.names, domain) for domain in domains)
+        # Let's Encrypt's for trials; browsers refuse them, and they may well be the younger ones.
+        is_for_real = "(STAGING)" not in read.issuer
+        return cls(covered, is_own, is_for_real, read.not_after, name) if covered else None
+
+
+def lineage_of(pair: Pair) -> str:
+    """Return the name of certbot's certificate for a site."""
+    name: str = pair.get("lineage") or pair["name"]
+    return name
+
+
+def _lineages() -> t.List[str]:
+    # certbot's README is no folder.
+    names = os.listdir(LINEAGES) if os.path.isdir(LINEAGES) else []
+    return sorted(name for name in names if os.path.isdir(os.path.join(LINEAGES, name)))
+
+
 class TlsFolders:
-    """:param pairs: the wanted folders, each with ``name``, ``domains`` and ``source``"""
+    """:param pairs: the wanted folders, each with ``name``, ``domains`` and ``source``; with ``lineage``, the name of
+
+    certbot's certificate, where that is not the site's own name, because several sites share one for instance
+    """
 
     def __init__(self, root: str, pairs: t.Sequence[Pair]) -> None:
         self.root = root
@@ -135,12 +173,17 @@ class TlsFolders:
         return True
 
     def _best(self, pair: Pair) -> str:
-        """Return what ``current`` should point at: a site that comes back finds its certificate at once."""
-        lineage = os.path.join(LINEAGES, pair["name"])
-        fits = pair["source"] == "certbot" and not problems_of(
-            lineage + "/fullchain.pem", lineage + "/privkey.pem", pair["domains"]
-        )
-        return lineage if fits else "bootstrap"
+        """Return what ``current`` should point at, where it points at nothing that nginx could open.
+
+        A site that comes back finds its certificate at once. One that got another name, or another lineage, is served
+        with what certbot has for its names until the new certificate is there: that is better than a self-signed pair.
+        """
+        if pair["source"] != "certbot":
+            return "bootstrap"
+        own = lineage_of(pair)
+        found = [_Fitness.of(name, pair["domains"], name == own) for name in _lineages()]
+        best = max((one for one in found if one is not None), default=None)
+        return os.path.join(LINEAGES, best.name) if best else "bootstrap"
 
     def _bootstrap(self, pair: Pair) -> str:
         return os.path.join(self.folder(pair["name"]), "bootstrap")
@@ -150,6 +193,8 @@ class TlsFolders:
 
     def _description(self, pair: Pair) -> str:
         wanted = {"domains": sorted(pair["domains"]), "source": pair["source"]}
+        if lineage_of(pair) != pair["name"]:
+            wanted["lineage"] = pair["lineage"]
         if pair.get("proxy_protocol"):
             # certbot's program asks nginx what it serves, and would get no answer without the protocol's line.
             wanted["proxy_protocol"] = True

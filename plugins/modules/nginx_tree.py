@@ -64,6 +64,9 @@ options:
         type: str
         required: true
         choices: [certbot, self_signed]
+      lineage:
+        description: Name of certbot's certificate, where it is not the folder's.
+        type: str
   served:
     description: Certificates that have to be served as they are on disk, those that certbot does not care for.
     type: list
@@ -195,6 +198,7 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "domains": {"type": "list", "elements": "str", "required": True},
                     "source": {"type": "str", "required": True, "choices": ["certbot", "self_signed"]},
+                    "lineage": {"type": "str"},
                 },
             },
             "served": {

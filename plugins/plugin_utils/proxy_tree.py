@@ -268,9 +268,14 @@ def access_log(log: t.Mapping[str, t.Any], name: str) -> str:
 
 def tls_pairs(proxy: t.Mapping[str, t.Any], nginx: NginxVersion) -> list[dict[str, t.Any]]:
     """Return the TLS folders that the sites need, for the module nginx_tree."""
-    default = {"name": DEFAULT_PAIR, "domains": ["unknown.invalid"], "source": "self_signed"}
+    default = {"name": DEFAULT_PAIR, "domains": ["unknown.invalid"], "source": "self_signed", "lineage": None}
     return ([] if nginx.rejects_handshakes else [default]) + [
-        {"name": site["name"], "domains": site["names"], "source": site["tls"]["source"]}
+        {
+            "name": site["name"],
+            "domains": site["names"],
+            "source": site["tls"]["source"],
+            "lineage": site["tls"]["lineage"],
+        }
         for site in proxy["sites"]
         if site["tls"]["source"] in ("certbot", "self_signed")
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import time
 import typing as t
 from pathlib import Path
@@ -31,8 +32,9 @@ def lineages(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     return folder
 
 
-def pair(name: str = "notes", *domains: str, source: str = "certbot") -> dict[str, t.Any]:
-    return {"name": name, "domains": list(domains or ["notes.example.com"]), "source": source}
+def pair(name: str = "notes", *domains: str, source: str = "certbot", lineage: str | None = None) -> dict[str, t.Any]:
+    """As the module gets it: Ansible fills in what an entry does not have."""
+    return {"name": name, "domains": list(domains or ["notes.example.com"]), "source": source, "lineage": lineage}
 
 
 def folders(root: Path, *pairs: dict[str, t.Any]) -> TlsFolders:
@@ -118,6 +120,123 @@ def test_a_site_that_comes_back(
     tls = folders(tmp_path, pair(source=source))
     tls.ensure(tls.stale())
     assert os.readlink(tls.current("notes")) == (str(lineages / "notes") if found else "bootstrap")
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        # Renamed, from the lineage notes: what it was served with before.
+        ({"notes": ("a.example.com", "b.example.com")}, "notes"),
+        ({"wild": ("*.example.com",)}, "wild"),
+        # Renamed, and a name added in the same change.
+        ({"notes": ("a.example.com",)}, "notes"),
+        ({"notes": ("a.example.com",), "other": ("a.example.com", "b.example.com", "c.example.com")}, "other"),
+        # Its own goes before others that fit as well.
+        ({"memo": ("a.example.com", "b.example.com"), "notes": ("a.example.com", "b.example.com")}, "memo"),
+        ({"notes": ("c.example.com", "example.com")}, None),
+        ({}, None),
+    ],
+)
+def test_a_new_name_begins_with_what_certbot_has_for_its_domains(
+    tmp_path: Path, make_pair: MakePair, lineages: Path, there: dict[str, tuple[str, ...]], expected: str | None
+) -> None:
+    for name, domains in there.items():
+        shutil.copytree(make_pair(*domains), lineages / name)
+    (lineages / "README").write_text("This directory contains your keys", encoding="utf-8")
+    tls = folders(tmp_path, pair("memo", "a.example.com", "b.example.com"))
+    tls.ensure(tls.stale())
+    assert os.readlink(tls.current("memo")) == (str(lineages / expected) if expected else "bootstrap")
+    assert tls.stale() == []
+
+
+def test_of_two_that_fit_the_one_for_real_is_taken_and_then_the_later_one(
+    tmp_path: Path, make_pair: MakePair, lineages: Path
+) -> None:
+    shutil.copytree(make_pair("notes.example.com", days=80), lineages / "trial")
+    # Younger, for trials, and with the issuer that Let's Encrypt's staging server signs as.
+    command = ["openssl", "req", "-x509", "-key", "privkey.pem", "-days", "90", "-out", "fullchain.pem"]
+    subject = ["-subj", "/O=(STAGING) Let's Encrypt/CN=(STAGING) Wannabe Watercress R11"]
+    names = ["-addext", "subjectAltName=DNS:notes.example.com"]
+    subprocess.run([*command, *subject, *names], cwd=lineages / "trial", check=True, capture_output=True)
+    shutil.copytree(make_pair("notes.example.com", days=10), lineages / "b")
+    shutil.copytree(make_pair("notes.example.com", days=20), lineages / "a")
+    tls = folders(tmp_path, pair())
+    tls.ensure(tls.stale())
+    assert os.readlink(tls.current("notes")) == str(lineages / "a")
+
+
+@pytest.mark.parametrize("damage", ["expired", "key"])
+def test_a_lineage_that_nginx_could_not_serve_is_passed_over(
+    tmp_path: Path, make_pair: MakePair, lineages: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    shutil.copytree(make_pair("notes.example.com", days=3), lineages / "old")
+    if damage == "key":
+        shutil.copy(make_pair("notes.example.com") / "privkey.pem", lineages / "old")
+    else:
+        began = time.time()
+        monkeypatch.setattr(time, "time", lambda: began + 4 * DAY)
+    tls = folders(tmp_path, pair())
+    tls.ensure(tls.stale())
+    assert os.readlink(tls.current("notes")) == "bootstrap"
+
+
+def test_sites_that_share_a_lineage(tmp_path: Path, make_pair: MakePair, lineages: Path) -> None:
+    shutil.copytree(make_pair("*.example.com"), lineages / "wildcard")
+    shop, admin = (pair(name, f"{name}.example.com", lineage="wildcard") for name in ("shop", "admin"))
+    tls = folders(tmp_path, shop, admin)
+    tls.ensure(tls.stale())
+    for name in ("shop", "admin"):
+        assert os.readlink(tls.current(name)) == str(lineages / "wildcard")
+        marker = json.loads((tmp_path / name / "site.json").read_text(encoding="utf-8"))
+        assert marker == {"domains": [f"{name}.example.com"], "lineage": "wildcard", "source": "certbot"}
+    assert tls.stale() == []
+    # A site that goes and is gone back to finds the same one.
+    folders(tmp_path, shop).remove_foreign(lambda: {"admin"})
+    (tmp_path / "admin" / "current").unlink()
+    folders(tmp_path).mend(["admin"])
+    folders(tmp_path).mark({"shop", "admin"})
+    assert os.readlink(tls.current("admin")) == str(lineages / "wildcard")
+    assert tls.stale() == []
+
+
+def test_another_lineage_is_noted_and_the_old_certificate_stays(
+    tmp_path: Path, make_pair: MakePair, lineages: Path
+) -> None:
+    shutil.copytree(make_pair("notes.example.com"), lineages / "notes")
+    tls = folders(tmp_path, pair())
+    tls.ensure(tls.stale())
+    moved = folders(tmp_path, pair(lineage="wildcard"))
+    assert moved.stale() == [pair(lineage="wildcard")]
+    # Only certbot's program is told of it: nginx reads the same pair as before.
+    assert not moved.ensure(moved.stale())
+    assert os.readlink(tls.current("notes")) == str(lineages / "notes")
+    assert json.loads((tmp_path / "notes" / "site.json").read_text(encoding="utf-8"))["lineage"] == "wildcard"
+    # And back; the site's own name is no other lineage.
+    assert not tls.ensure(tls.stale())
+    assert folders(tmp_path, pair(lineage="notes")).stale() == []
+    assert "lineage" not in (tmp_path / "notes" / "site.json").read_text(encoding="utf-8")
+
+
+def test_to_self_signed_to_none_and_back(tmp_path: Path, make_pair: MakePair, lineages: Path) -> None:
+    shutil.copytree(make_pair("notes.example.com"), lineages / "notes")
+    certified, signed, nothing = (folders(tmp_path, *pairs) for pairs in ([pair()], [pair(source="self_signed")], []))
+    link = tmp_path / "notes" / "current"
+    certified.ensure(certified.stale())
+    assert signed.ensure(signed.stale())
+    assert os.readlink(link) == "bootstrap"
+    # nginx reads a pair that it can open; the program of certbot's role gives it the certificate.
+    assert not certified.ensure(certified.stale())
+    assert certified.absent() == certified.stale() == []
+    link.unlink()
+    link.symlink_to(lineages / "notes")
+    # Without TLS, while a generation that has it is kept: out of certbot's reach, and as it was when it comes back.
+    assert nothing.remove_foreign(lambda: {"notes"})
+    assert not certified.ensure(certified.stale())
+    assert os.readlink(link) == str(lineages / "notes")
+    # Without one that has it.
+    assert nothing.remove_foreign(set)
+    certified.ensure(certified.stale())
+    assert os.readlink(link) == str(lineages / "notes")
 
 
 def test_self_signed_goes_back_to_its_own_pair(tmp_path: Path, make_pair: MakePair) -> None:

@@ -415,10 +415,10 @@ def test_version_refused(text: str, message: str) -> None:
 
 def test_pairs(normalised: Normalise) -> None:
     proxy = normalised("nginx_proxy", **INPUTS["three"])
-    notes = {"name": "notes", "domains": NOTES["domains"], "source": "certbot"}
+    notes = {"name": "notes", "domains": NOTES["domains"], "source": "certbot", "lineage": None}
     assert tls_pairs(proxy, nginx_version(DEBIAN_12)) == [notes]
     # It has to show a certificate before it can turn a name away.
-    unknown = {"name": "_default", "domains": ["unknown.invalid"], "source": "self_signed"}
+    unknown = {"name": "_default", "domains": ["unknown.invalid"], "source": "self_signed", "lineage": None}
     assert tls_pairs(proxy, nginx_version(UBUNTU_22)) == [unknown, notes]
     own = {
         "path": "nginx_proxy_sites[2].tls",
@@ -427,6 +427,19 @@ def test_pairs(normalised: Normalise) -> None:
         "domains": ["own.example.com"],
     }
     assert host_questions("nginx_proxy", proxy) == {"pairs": [own]}
+
+
+def test_sites_that_share_a_lineage(normalised: Normalise) -> None:
+    shop, admin = (
+        {"name": name, "domains": [f"{name}.example.com"], "app": "notes", "tls": {"lineage": "wildcard"}}
+        for name in ("shop", "admin")
+    )
+    proxy = normalised("nginx_proxy", nginx_proxy_sites=[shop, admin])
+    pairs = tls_pairs(proxy, nginx_version(DEBIAN_12))
+    assert [(pair["name"], pair["lineage"]) for pair in pairs] == [("shop", "wildcard"), ("admin", "wildcard")]
+    # nginx reads a folder for each site all the same: each can be on its bootstrap pair while the other is not.
+    paths = [site["tls"]["certificate"] for site in proxy["sites"]]
+    assert paths == [f"/etc/nginx/tls/{name}/current/fullchain.pem" for name in ("shop", "admin")]
 
 
 TEMPLATES = sorted(ROLES.glob("*/templates/**/*.j2"))
