@@ -22,11 +22,12 @@ Run = t.Callable[..., t.Tuple[int, str, str]]
 
 
 class Lineage:
-    """A certificate of certbot: :param wanted: its ``name`` and ``domains``"""
+    """A certificate of certbot: :param wanted: its ``name``, ``domains`` and ``key_type``"""
 
     def __init__(self, wanted: t.Mapping[str, t.Any]) -> None:
         self.name: str = wanted["name"]
         self.domains: t.List[str] = wanted["domains"]
+        self.key_type: str = wanted["key_type"]
         self.folder = os.path.join(HOME, "live", self.name)
 
     def setting(self, name: str) -> t.Optional[str]:
@@ -35,7 +36,7 @@ class Lineage:
         match = re.search(r"^{0} *= *(\S.*?) *$".format(re.escape(name)), text, re.MULTILINE)
         return match[1] if match else None
 
-    def reasons(self, server: str, key_type: str) -> t.List[str]:
+    def reasons(self, server: str) -> t.List[str]:
         """Return why a certificate has to be ordered; an empty list where none has."""
         certificate = self.folder + "/fullchain.pem"
         if not os.path.exists(certificate):
@@ -46,7 +47,7 @@ class Lineage:
             reasons.append("it is for {0}".format(", ".join(sorted(names))))
         if self.setting("server") != server:
             reasons.append("it is from {0}".format(self.setting("server")))
-        if self.setting("key_type") != key_type:
+        if self.setting("key_type") != self.key_type:
             reasons.append("its key is {0}".format(self.setting("key_type")))
         if not reasons:
             reasons += problems_of(certificate, self.folder + "/privkey.pem", self.domains)
@@ -55,7 +56,7 @@ class Lineage:
     def order(self, run: Run, params: t.Mapping[str, t.Any]) -> t.Optional[str]:
         """Let certbot order the certificate. Returns what went wrong, or None."""
         command = [
-            "certbot",
+            params["certbot"],
             "certonly",
             "--non-interactive",
             "--agree-tos",
@@ -64,7 +65,7 @@ class Lineage:
             "--server",
             params["server"],
             "--key-type",
-            params["key_type"],
+            self.key_type,
             "--webroot",
             "--webroot-path",
             params["webroot"],

@@ -15,7 +15,7 @@ description:
     or key type changed, or where it has expired. Before an order, each name's challenge is tried on port 80 here.
   - Then runs C(asgi-deploy-certificates), which switches nginx to the certificates that fit, and confirms that they are
     served. What fails leaves the pair before it in place.
-  - Part of the role P(asgi.deploy.certbot#role), which renders the files on the controller.
+  - Part of the role P(asgi.deploy.certbot#role).
 author:
   - The asgi.deploy authors (@asgi)
 options:
@@ -34,6 +34,10 @@ options:
         type: list
         elements: str
         required: true
+      key_type:
+        description: C(ecdsa) or C(rsa).
+        type: str
+        required: true
   server:
     description: Directory URL of the ACME server.
     type: str
@@ -44,20 +48,16 @@ options:
   ca_bundle:
     description: PEM file on the host that the ACME server's own certificate is checked against.
     type: path
-  key_type:
-    description: C(ecdsa) or C(rsa).
-    type: str
-    required: true
   webroot:
     description: Folder from which nginx answers challenges.
     type: path
     required: true
-  files:
-    description: Files to keep on the host, path to C(text) and C(mode).
-    type: dict
+  certbot:
+    description: The certbot to call.
+    type: path
     required: true
   command:
-    description: The one among O(files) that brings certificates to nginx.
+    description: The program that brings certificates to nginx.
     type: path
     required: true
 attributes:
@@ -65,7 +65,7 @@ attributes:
     description: Says which certificates would be ordered.
     support: full
   diff_mode:
-    description: Shows the files that differ and the reasons for an order.
+    description: Shows the reasons for an order.
     support: full
 """
 
@@ -92,19 +92,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot import Lineage, challenge_problem
-from ansible_collections.asgi.deploy.plugins.module_utils.host_files import of_systemd, stale_files, write_files
-
-
-def keep_files(module: AnsibleModule) -> bool:
-    """Put the program, its hook and the unit's drop-in in place. Returns whether anything changed."""
-    stale = stale_files(module.params["files"])
-    if not module.check_mode:
-        write_files(stale)
-        if of_systemd(stale):
-            module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-    return bool(stale)
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_units import ensure_timers
 
 
 def order(module: AnsibleModule, due: t.Sequence[Lineage]) -> t.Tuple[t.List[str], t.List[str]]:
@@ -127,11 +117,9 @@ def order(module: AnsibleModule, due: t.Sequence[Lineage]) -> t.Tuple[t.List[str
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     params = module.params
     lineages = [Lineage(wanted) for wanted in params["certificates"]]
-    reasons = {lineage.name: lineage.reasons(params["server"], params["key_type"]) for lineage in lineages}
+    reasons = {lineage.name: lineage.reasons(params["server"]) for lineage in lineages}
     due = [lineage for lineage in lineages if reasons[lineage.name]]
-    files = params["files"]
-    diff = diff_of({path: read_text(path) for path in files}, {path: files[path]["text"] for path in files})
-    diff += [
+    diff = [
         {
             "before_header": lineage.name,
             "after_header": lineage.name,
@@ -140,7 +128,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         }
         for lineage in due
     ]
-    changed = keep_files(module)
+    changed = ensure_timers(module.run_command, module.check_mode)
     result: t.Dict[str, t.Any] = {"ordered": [lineage.name for lineage in due], "deployed": [], "diff": diff}
     if module.check_mode:
         result["changed"] = changed or bool(due)
@@ -170,14 +158,14 @@ def main() -> None:
                 "options": {
                     "name": {"type": "str", "required": True},
                     "domains": {"type": "list", "elements": "str", "required": True},
+                    "key_type": {"type": "str", "required": True, "no_log": False},
                 },
             },
             "server": {"type": "str", "required": True},
             "email": {"type": "str"},
             "ca_bundle": {"type": "path"},
-            "key_type": {"type": "str", "required": True, "no_log": False},
             "webroot": {"type": "path", "required": True},
-            "files": {"type": "dict", "required": True},
+            "certbot": {"type": "path", "required": True},
             "command": {"type": "path", "required": True},
         },
         supports_check_mode=True,

@@ -24,7 +24,7 @@ Fixture = t.Any
 SERVER = "https://ca.example.com/dir"
 RENEWAL = "version = 2.1.0\n[renewalparams]\nserver = https://ca.example.com/dir\nkey_type = ecdsa\n"
 NAMES = ["notes.example.com", "www.example.com"]
-WANTED = {"name": "notes", "domains": NAMES}
+WANTED = {"name": "notes", "domains": NAMES, "key_type": "ecdsa"}
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def have(home: Path, make_pair: Fixture, write: Fixture) -> t.Callable[..., Path
 
 
 def reasons(server: str = SERVER, key_type: str = "ecdsa") -> list[str]:
-    return Lineage(WANTED).reasons(server, key_type)
+    return Lineage({**WANTED, "key_type": key_type}).reasons(server)
 
 
 def test_there_is_none(home: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_pair_that_nginx_could_not_serve(have: Fixture, make_pair: Fixture, mo
 
 
 PARAMS = {
-    "server": SERVER, "key_type": "ecdsa", "webroot": "/var/www/acme", "email": None, "ca_bundle": None,
+    "server": SERVER, "certbot": "certbot", "webroot": "/var/www/acme", "email": None, "ca_bundle": None,
 }  # fmt: skip
 
 
