@@ -78,6 +78,7 @@ def _certificates(values: Values, sites: Sites | None) -> list[dict[str, t.Any]]
         checked = _certificate(values, given, path, places, sites)
         if any(other["name"] == checked["name"] for other in certificates):
             raise Refused(f"{path}.name", checked["name"], "each name once")
+        _check_doubled(checked, certificates)
         certificates.append(checked)
     for index, site in ours.items():
         _check_covered(site, certificates, f"nginx_proxy_sites[{index}]")
@@ -106,8 +107,13 @@ def _of_the_sites(
 
 def _not_doubled(places: t.Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the names that no wildcard among them covers: CAs refuse an order that has both."""
-    names = {str(domain).lower() for _place, domain in places}
-    return [(place, domain) for place, domain in places if "*." + str(domain).lower().partition(".")[2] not in names]
+    names = [str(domain).lower() for _place, domain in places]
+    return [place for place, name in zip(places, names, strict=True) if not _has_wildcard(name, names)]
+
+
+def _has_wildcard(name: str, names: t.Container[str]) -> bool:
+    """Return whether a wildcard among ``names`` covers ``name``, which is none itself."""
+    return not name.startswith("*") and "*." + name.partition(".")[2] in names
 
 
 def _certificate(
@@ -156,7 +162,7 @@ def _domains(path: str, places: t.Sequence[tuple[str, str]], challenge: str) -> 
             raise Refused(place, domain, "each host name once")
         names.append(checked)
     for (place, domain), name in zip(places, names, strict=True):
-        if not name.startswith("*") and "*." + name.partition(".")[2] in names:
+        if _has_wildcard(name, names):
             # Let's Encrypt refuses the order, and says so only when it is placed.
             raise Refused(place, domain, "a name that the certificate's own wildcard does not cover")
     return names
@@ -171,8 +177,21 @@ def _check_challenge(
         return
     served = {str(domain).lower() for site in sites for domain in site_names(site)}
     for (place, domain), name in zip(places, domains, strict=True):
-        if name not in served and "*." + name.partition(".")[2] not in served:
+        if name not in served and not _has_wildcard(name, served):
             raise Refused(place, domain, "a name that a site serves on port 80, or its challenge has no answer")
+
+
+def _check_doubled(certificate: t.Mapping[str, t.Any], others: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    """Refuse a second certificate of the same kind for the same names: it only takes from the CA's limit for them."""
+
+    def kind(item: t.Mapping[str, t.Any]) -> tuple[t.Any, ...]:
+        return (item["state"], set(item["domains"]), item["key_type"], item["profile"])
+
+    if certificate["state"] == "present":
+        for other in others:
+            if kind(other) == kind(certificate):
+                accepted = f"other names than those of {other['name']}, which sites can share by tls.lineage"
+                raise Refused(f"{certificate['path']}.domains", certificate["domains"], accepted)
 
 
 def _check_covered(site: t.Mapping[str, t.Any], certificates: t.Sequence[t.Mapping[str, t.Any]], path: str) -> None:
@@ -188,5 +207,6 @@ def _check_covered(site: t.Mapping[str, t.Any], certificates: t.Sequence[t.Mappi
         return
     for index, domain in enumerate(site_names(site)):
         lower = str(domain).lower()
-        if lower not in own["domains"] and "*." + lower.partition(".")[2] not in own["domains"]:
-            raise Refused(f"{path}.domains[{index}]", domain, f"a name that certbot_certificates has under {name}")
+        if lower not in own["domains"] and not _has_wildcard(lower, own["domains"]):
+            place = f"domains[{index}]" if index < len(site["domains"]) else "redirects"
+            raise Refused(f"{path}.{place}", domain, f"a name that certbot_certificates has under {name}")
