@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.dns_credentials import check_credentials
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import HIDDEN, Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.values import integer, unfit
 
@@ -81,6 +82,11 @@ def dns_of(values: t.Mapping[str, t.Any], is_used: bool) -> dict[str, t.Any] | N
     if absent or not (credentials or plugin in _WITHOUT_CREDENTIALS):
         needed = " and ".join(absent) or f"what the plugin {plugin} needs, by certbot's names"
         raise Refused("certbot_dns_credentials", HIDDEN, f"a dictionary with {needed}")
+    check_credentials(plugin, credentials)
+    if plugin == "route53" and seconds is not None:
+        raise Refused(
+            "certbot_dns_propagation_seconds", seconds, "no value: route53 waits until the zone has the record"
+        )
     return {"plugin": plugin, "credentials": dict(credentials), "propagation_seconds": seconds}
 
 
