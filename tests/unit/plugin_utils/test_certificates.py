@@ -12,7 +12,7 @@ import pytest
 Refusal = t.Callable[..., str]
 Normalise = t.Callable[..., dict[str, t.Any]]
 
-SITES = [
+SITES: list[dict[str, t.Any]] = [
     {"name": "notes", "domains": ["Notes.example.com", "www.example.com"], "app": "notes"},
     {"name": "plain", "domains": ["plain.example.com"], "app": "notes", "tls": {"source": "none"}},
 ]
@@ -25,7 +25,7 @@ def one(**changes: t.Any) -> list[dict[str, t.Any]]:
 
 
 #: What the challenge dns needs.
-DNS = {
+DNS: dict[str, t.Any] = {
     "certbot_challenge": "dns",
     "certbot_dns_plugin": "cloudflare",
     "certbot_dns_credentials": {"dns_cloudflare_api_token": "hunter2"},
