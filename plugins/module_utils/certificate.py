@@ -21,12 +21,13 @@ import typing as t
 
 
 class Certificate(t.NamedTuple):
-    """What a PEM file's first certificate says. ``not_after`` in seconds since the epoch."""
+    """What a PEM file's first certificate says. ``not_before`` and ``not_after`` in seconds since the epoch."""
 
     names: t.FrozenSet[str]
     not_after: float
     issuer: str
     fingerprint: str
+    not_before: float
 
 
 def read_certificate(path: str) -> Certificate:
@@ -50,7 +51,8 @@ def read_certificate(path: str) -> Certificate:
         raise ValueError(path + " holds no certificate in PEM form") from error
     names = frozenset(value.lower() for kind, value in decoded.get("subjectAltName", ()) if kind == "DNS")
     issuer = ", ".join(value for part in decoded["issuer"] for _key, value in part)
-    return Certificate(names, ssl.cert_time_to_seconds(decoded["notAfter"]), issuer, hashlib.sha256(der).hexdigest())
+    begins, ends = (ssl.cert_time_to_seconds(decoded[key]) for key in ("notBefore", "notAfter"))
+    return Certificate(names, ends, issuer, hashlib.sha256(der).hexdigest(), begins)
 
 
 def covers(names: t.Iterable[str], wanted: str) -> bool:

@@ -15,6 +15,10 @@ from ansible_collections.asgi.deploy.plugins.module_utils.nginx_sandbox import r
 
 PID_FILE = "/run/nginx.pid"
 
+#: The name of the lock for a change of what nginx serves, and what to call its holder.
+LOCK = ".nginx"
+LOCK_HOLDER = "Another change of nginx's configuration"
+
 Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
 

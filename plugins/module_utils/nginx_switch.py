@@ -30,10 +30,6 @@ from ansible_collections.asgi.deploy.plugins.module_utils.tls_folder import TlsF
 ENTRY = "/etc/nginx/nginx.conf"
 ERROR_LOG = "/var/log/nginx/error.log"
 
-#: The name of the lock, and what to call its holder.
-LOCK = ".nginx"
-LOCK_HOLDER = "Another change of nginx's configuration"
-
 _REASON = re.compile(r"\[(?:emerg|alert|crit)\] [0-9#]+: ")
 
 Confirm = t.Callable[[str], t.Optional[str]]

@@ -12,10 +12,10 @@ import sys
 import time
 
 from atomic import locked, words_of
-from nginx import Nginx
+from nginx import LOCK, LOCK_HOLDER, Nginx
 from nginx_generations import Generations, Refusal, id_of
 from nginx_sandbox import sandbox_of
-from nginx_switch import LOCK, LOCK_HOLDER, go_back, load_and_confirm
+from nginx_switch import go_back, load_and_confirm
 from tls_folder import TlsFolders
 
 
