@@ -162,9 +162,9 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import locked, words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx import LOCK, LOCK_HOLDER
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import Generations, Refusal
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_run import Call, Result, put_back, put_live
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx import LOCK, LOCK_HOLDER
 
 
 def run(module: AnsibleModule) -> Result:
