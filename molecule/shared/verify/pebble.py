@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,3 +57,12 @@ class Pebble:
         read = json.loads(self.machine.run("cat %s", self.config))
         read["pebble"].update(changes)
         self.machine.write(self.config, json.dumps(read, indent=2) + "\n")
+
+
+@contextmanager
+def counted(machines: Sequence[Machine]) -> Iterator[dict[str, int]]:
+    """How many orders each host's Pebble is asked for while the block runs, by the host's name; there after it."""
+    before = {machine.name: Pebble(machine).orders() for machine in machines}
+    found: dict[str, int] = {}
+    yield found
+    found.update({machine.name: Pebble(machine).orders() - before[machine.name] for machine in machines})
