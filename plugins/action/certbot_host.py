@@ -11,9 +11,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.certbot_needs import (
-    FOLDERS,
     ROLE,
+    environment_of,
     files,
+    folders,
     packages,
     private_files,
 )
@@ -34,10 +35,11 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from error
         arguments = {
             "host": variables["inventory_hostname"],
-            "folders": FOLDERS,
+            "folders": folders(structure),
             "files": files(structure),
             "private": private_files(structure),
             "packages": packages(structure),
+            "environment": environment_of(structure),
         }
         result.update(self._execute_module("asgi.deploy.certbot_host", arguments, task_vars=variables))
         # The files would come back with it.

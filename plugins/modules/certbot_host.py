@@ -12,7 +12,8 @@ short_description: Prepare a host for certbot, before its package is there
 version_added: 0.3.0
 description:
   - Writes what stands around certbot, the program that brings certificates to nginx, its units and configuration,
-    and says which packages are to be installed.
+    and says which packages are to be installed, and whether another certbot is.
+  - What renews beside certbot's timer, in a crontab or by a timer of another certbot, is named in a warning.
   - Part of the role P(asgi.deploy.certbot#role), which renders the files on the controller.
 author:
   - The asgi.deploy authors (@asgi)
@@ -38,6 +39,21 @@ options:
     type: list
     elements: str
     required: true
+  environment:
+    description: What certbot_venv is to be told, to see whether it has anything to do.
+    type: dict
+    required: true
+    suboptions:
+      version:
+        description: The version of certbot to install; without one, the distribution's.
+        type: str
+      plugin:
+        description: Name of the DNS plugin to install with it.
+        type: str
+      drop_in:
+        description: Text of the unit's drop-in that starts it.
+        type: str
+        default: ""
 attributes:
   check_mode:
     description: Says which files differ.
@@ -58,6 +74,10 @@ install:
   type: list
   elements: str
   returned: success
+venv:
+  description: Whether certbot_venv has something to do.
+  type: bool
+  returned: success
 """
 
 import os
@@ -66,8 +86,16 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_leftovers import other_renewers, unused_credentials
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments, Wanted
 from ansible_collections.asgi.deploy.plugins.module_utils.host_files import of_systemd, stale_files, write_files
 from ansible_collections.asgi.deploy.plugins.module_utils.packages import absent_packages
+
+#: Of what holds a secret a diff says only that it differs: it is for eyes and logs.
+BEFORE, AFTER = "(what it holds now)\n", "(something else, or another mode)\n"
+
+#: Its drop-in is ours: whatever killed the run that wrote it, systemd has to be told.
+UNIT = "certbot.service"
 
 
 def stale_folders(folders: t.Mapping[str, str]) -> t.Dict[str, str]:
@@ -85,28 +113,36 @@ def keep_folders(folders: t.Mapping[str, str]) -> None:
         os.chmod(path, int(mode, 8))
 
 
+def needs_reload(module: AnsibleModule) -> bool:
+    """Return whether a file of the unit was changed and systemd was not told: a run was killed."""
+    return module.run_command(["systemctl", "show", "--property=NeedDaemonReload", UNIT])[1].strip().endswith("=yes")
+
+
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     params = module.params
-    files = params["files"]
     private = {path: {"text": text, "mode": "0600"} for path, text in params["private"].items()}
-    folders = stale_folders(params["folders"])
-    stale = stale_files(files)
-    secret = stale_files(private)
+    folders, stale, secret = stale_folders(params["folders"]), stale_files(params["files"]), stale_files(private)
+    unused = unused_credentials(private)
     before = {path: read_text(path) for path in stale}
-    # Of what holds a secret only that it differs: a diff is for eyes and logs.
-    before.update({path: None if read_text(path) is None else "(as before)\n" for path in secret})
-    after: t.Dict[str, t.Optional[str]] = {path: stale[path]["text"] for path in stale}
-    after.update(dict.fromkeys(secret, "(other content or mode)\n"))
+    before.update({path: BEFORE if os.path.exists(path) else None for path in [*secret, *unused]})
+    after: t.Dict[str, t.Optional[str]] = {path: wanted["text"] for path, wanted in stale.items()}
+    after.update(dict.fromkeys(secret, AFTER))
     if not module.check_mode:
         keep_folders(folders)
         write_files(stale)
         write_files(secret)
-        if of_systemd(stale):
-            module.run_command(["systemctl", "daemon-reload"], check_rc=True)
+        for path in unused:
+            os.unlink(path)
+    reload = of_systemd(stale) or needs_reload(module)
+    if reload and not module.check_mode:
+        module.run_command(["systemctl", "daemon-reload"], check_rc=True)
+    for place in other_renewers():
+        module.warn("{0}: {1} renews by certbot too, beside certbot.timer: remove it".format(params["host"], place))
     return {
-        "changed": bool(folders or stale or secret),
+        "changed": bool(folders or stale or secret or unused or reload),
         "diff": diff_of(before, after),
         "install": absent_packages(module.run_command, params["packages"]),
+        "venv": Environments().is_due(Wanted(**params["environment"])),
     }
 
 
@@ -121,6 +157,15 @@ def main() -> None:
             # The whole: a suboption's text would be in the journal, where its newlines are spelt "\n" and so not found.
             "private": {"type": "dict", "default": {}, "no_log": True},
             "packages": {"type": "list", "elements": "str", "required": True},
+            "environment": {
+                "type": "dict",
+                "required": True,
+                "options": {
+                    "version": {"type": "str"},
+                    "plugin": {"type": "str"},
+                    "drop_in": {"type": "str", "default": ""},
+                },
+            },
         },
         supports_check_mode=True,
     )

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.dns_credentials import credentials_file, unit_environment
 from ansible_collections.asgi.deploy.plugins.plugin_utils.host_library import FOLDER, library
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES
@@ -27,6 +29,10 @@ CONFIG = "/etc/asgi-deploy/certificates.json"
 #: Virtual environments with a certbot of their own, and the link to the one in use.
 ENVIRONMENTS = f"{FOLDER}/certbot"
 
+#: The distribution's authorities, which its certbot asks by itself. One from PyPI brings its own list instead, and
+#: would not know a private one that the administrator has installed.
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+
 _UNITS = "/etc/systemd/system"
 
 #: Path on the host to the template and the mode. What is in here is root's, and anybody may read it.
@@ -34,13 +40,6 @@ _RENDERED = {
     COMMAND: ("command.j2", "0755"),
     "/etc/letsencrypt/renewal-hooks/deploy/asgi-deploy": ("deploy_hook.j2", "0755"),
     f"{_UNITS}/certbot.service.d/asgi-deploy.conf": ("certbot.service.j2", "0644"),
-}
-
-#: Folders with the mode that they have to have; those above them are made as they come.
-FOLDERS = {
-    "/etc/asgi-deploy": "0755",
-    "/var/lib/asgi-deploy": "0755",
-    "/var/lib/asgi-deploy/certificates": "0700",
 }
 
 
@@ -56,10 +55,42 @@ def certbot_program(structure: Structure) -> str:
     return "/usr/bin/certbot" if structure["version"] is None else f"{ENVIRONMENTS}/current/bin/certbot"
 
 
+def certbot_environment(structure: Structure) -> dict[str, str]:
+    """Return what certbot needs in its environment, whoever starts it."""
+    bundle = structure["ca_bundle"] or (AUTHORITIES if structure["version"] else None)
+    return {**({"REQUESTS_CA_BUNDLE": bundle} if bundle else {}), **unit_environment(structure["dns"])}
+
+
+def environment_of(structure: Structure) -> dict[str, t.Any]:
+    """Return the parameters of the module certbot_venv."""
+    version, dns = structure["version"], structure["dns"]
+    if version is None:
+        return {"version": None, "plugin": None, "drop_in": ""}
+    render = renderer(str(ROLES / ROLE), ROLE)
+    drop_in = render("certbot.version.j2", certbot=certbot_program(structure))
+    return {"version": version, "plugin": dns["plugin"] if dns else None, "drop_in": drop_in}
+
+
+def folders(structure: Structure) -> dict[str, str]:
+    """Return the folders and the modes that they have to have; those above them are made as they come."""
+    credentials = {posixpath.dirname(path): "0700" for path, _text in _credentials(structure)}
+    return {
+        "/etc/asgi-deploy": "0755",
+        "/var/lib/asgi-deploy": "0755",
+        "/var/lib/asgi-deploy/certificates": "0700",
+        **credentials,
+    }
+
+
 def files(structure: Structure) -> dict[str, dict[str, str]]:
     """Return the files that anybody on the host may read: absolute path to ``text`` and ``mode``."""
     render = renderer(str(ROLES / ROLE), ROLE)
-    names = {"command": COMMAND, "program": PROGRAM, "certbot": certbot_program(structure)}
+    names = {
+        "command": COMMAND,
+        "program": PROGRAM,
+        "certbot": certbot_program(structure),
+        "environment": certbot_environment(structure),
+    }
     program = (ROLES / ROLE / "files" / "deploy_certificates.py").read_text(encoding="utf-8")
     return {
         **{path: {"text": text, "mode": "0644"} for path, text in library(LIBRARY).items()},
@@ -73,7 +104,12 @@ def files(structure: Structure) -> dict[str, dict[str, str]]:
 
 def private_files(structure: Structure) -> dict[str, str]:
     """Return the files that only root may read, absolute path to text."""
-    return {CONFIG: config_text(structure)}
+    return {CONFIG: config_text(structure), **dict(_credentials(structure))}
+
+
+def _credentials(structure: Structure) -> list[tuple[str, str]]:
+    file = credentials_file(structure["dns"])
+    return [file] if file else []
 
 
 def config_text(structure: Structure) -> str:

@@ -1,0 +1,31 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say which certbot a host has to have, and hand it to the module of the same name."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils.certbot_needs import ROLE, environment_of
+from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
+
+
+class ActionModule(ActionBase):
+    """Takes the role's variables from the host; no arguments."""
+
+    _VALID_ARGS = frozenset(())
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        result = super().run(tmp, variables)
+        try:
+            arguments = environment_of(normalise(ROLE, Host(variables, self._templar.template)))
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
+        result.update(self._execute_module("asgi.deploy.certbot_venv", arguments, task_vars=variables))
+        result.pop("invocation", None)
+        return result
