@@ -40,9 +40,7 @@ _SILENT = (
     "does not answer on port {0}: {1} (if others reach it, and only this host cannot reach its own public address, "
     "set certbot_probe: local)"
 )
-_WRONG = (
-    "answers {0} to a challenge: it is another server, or what stands in front of this one keeps challenges from it"
-)
+_WRONG = "answers {0} to a challenge: it is another server, or what stands before this one keeps challenges from it"
 
 
 class Token(t.NamedTuple):

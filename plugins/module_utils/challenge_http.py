@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 import typing as t
@@ -19,6 +20,7 @@ MOST_REDIRECTS = 10
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _LONGEST = 1000
+_HOST = re.compile(r"[A-Za-z0-9._:-]+")
 
 
 class Unanswered(Exception):
@@ -91,19 +93,18 @@ def ask_following(name: str, address: str, path: str) -> Answer:
     for _index in range(MOST_REDIRECTS):
         if answer.status not in _REDIRECTS or not answer.location:
             return answer
-        url = urllib.parse.urljoin(url, answer.location)
-        answer = _redirected(name, address, url)
+        url, answer = _redirected(name, address, url, answer.location)
     raise Astray("redirects more than {0} times".format(MOST_REDIRECTS))
 
 
-def _redirected(name: str, address: str, url: str) -> Answer:
+def _redirected(name: str, address: str, before: str, location: str) -> t.Tuple[str, Answer]:
     try:
+        url = urllib.parse.urljoin(before, location)
         parts = urllib.parse.urlsplit(url)
         host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme)
-        host.encode("ascii")
     except ValueError:
-        raise Astray("redirects to {0}, which is no URL".format(_printable(url))) from None
-    if not host or parts.scheme not in PORTS or port is None or port not in PORTS.values():
+        raise Astray("redirects to {0}, which is no URL".format(_printable(location))) from None
+    if not _HOST.fullmatch(host) or parts.scheme not in PORTS or port is None or port not in PORTS.values():
         raise Astray("redirects to {0}, and CAs follow only to port 80 and 443".format(_printable(url)))
     # Back to the name: to the same address, so that each of them is proven.
     connection = _Connection(
@@ -111,7 +112,7 @@ def _redirected(name: str, address: str, url: str) -> Answer:
     )
     target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
     try:
-        return _fetch(connection, host, target)._replace(url=url)
+        return url, _fetch(connection, host, target)._replace(url=url)
     except Unanswered as error:
         raise Astray("redirects to {0}, where no answer comes: {1}".format(_printable(url), error)) from None
 

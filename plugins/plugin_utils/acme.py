@@ -84,9 +84,7 @@ def dns_of(values: t.Mapping[str, t.Any], is_used: bool) -> dict[str, t.Any] | N
         raise Refused("certbot_dns_credentials", HIDDEN, f"a dictionary with {needed}")
     check_credentials(plugin, credentials)
     if plugin == "route53" and seconds is not None:
-        raise Refused(
-            "certbot_dns_propagation_seconds", seconds, "no value: route53 waits until the zone has the record"
-        )
+        raise Refused("certbot_dns_propagation_seconds", seconds, "no value: route53 waits for the zone by itself")
     return {"plugin": plugin, "credentials": dict(credentials), "propagation_seconds": seconds}
 
 

@@ -34,8 +34,8 @@ def check_credentials(plugin: str, credentials: t.Mapping[str, t.Any]) -> None:
     if plugin in ("google", "route53"):
         return
     for name, value in credentials.items():
-        if not str(value).strip():
-            raise _refused(name, "a value that is not empty")
+        if not str(value).strip() or not str(value).isprintable():
+            raise _refused(name, "a value that is not empty, of printable characters")
         if _INTERPOLATED.search(str(value)) or _quoted(str(value)) is None:
             raise _refused(name, "a value that certbot's file can hold: no %(…)s, and not both kinds of triple quotes")
     if plugin == "rfc2136":
