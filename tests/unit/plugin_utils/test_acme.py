@@ -18,7 +18,7 @@ PRIVATE = "https://ca.example.com/dir"
 PRIVATE_TRIALS = "https://trials.example.com/dir"
 
 #: Stands in every value that must not be shown.
-SECRET = "hunter2hunter2hunter2"
+SECRET = "hunter2hunter2hunter2abc"
 
 URL = "the https:// URL of an ACME directory"
 EAB_KEY = "the key that the CA gave you, in base64url"
@@ -176,9 +176,16 @@ def test_plugin(refusal: Refusal, values: dict[str, t.Any], refused: str, accept
     ],
 )
 def test_credentials(normalised: Normalise, plugin: str, credentials: dict[str, t.Any]) -> None:
-    values = {**with_dns(plugin, **credentials), "certbot_dns_propagation_seconds": 0}
+    # route53 takes no time: it waits for the zone by itself.
+    seconds = None if plugin == "route53" else 0
+    values = {**with_dns(plugin, **credentials), "certbot_dns_propagation_seconds": seconds}
     structure = normalised("certbot", **values)
-    assert structure["dns"] == {"plugin": plugin, "credentials": credentials, "propagation_seconds": 0}
+    assert structure["dns"] == {"plugin": plugin, "credentials": credentials, "propagation_seconds": seconds}
+
+
+def test_a_wait_for_route53(refusal: Refusal) -> None:
+    line = refusal("certbot", **{**with_dns("route53"), "certbot_dns_propagation_seconds": 30})
+    assert line.startswith("certbot_dns_propagation_seconds: 30 is refused; accepted: no value: route53")
 
 
 def test_a_plugin_that_no_certificate_uses_is_left_out(normalised: Normalise) -> None:
