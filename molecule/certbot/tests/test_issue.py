@@ -1,4 +1,4 @@
-"""From the inventory to certificates that are served: each change of it places the orders that it needs, and no other."""
+"""From the inventory to certificates that are served: each change places the orders that it needs, and no other."""
 
 from __future__ import annotations
 
@@ -127,8 +127,7 @@ class TestKeyType:
     @pytest.fixture(scope="class")
     @classmethod
     def back(cls, again: Run, machines: list[Machine], play: Playbook) -> Run:
-        run = Run.of(machines, play)
-        return run
+        return Run.of(machines, play)
 
     def test_each_certificate_is_ordered_once(
         self, machine: Machine, machines: list[Machine], rsa: Run, again: Run, back: Run

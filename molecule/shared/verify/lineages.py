@@ -92,7 +92,7 @@ class Lineage:
         """The keys of certbot's renewal file, of all its sections."""
         text = self.machine.run(f"cat {self.renewal_file}")
         pairs = (line.split(" = ", 1) for line in text.splitlines() if " = " in line and not line.startswith("#"))
-        return {key: value for key, value in pairs}
+        return dict(pairs)
 
     def threshold(self) -> int:
         """Of the renewal file, in hours: how long before the end certbot renews."""
@@ -101,8 +101,9 @@ class Lineage:
 
     def make_due(self) -> None:
         """Let certbot find at its next run that it has to renew, as it would near the end."""
-        path = self.renewal_file
-        self.machine.run(f"sed -i '/renew_before_expiry/d' {path} && sed -i '1i renew_before_expiry = 9999 days' {path}")
+        file = self.renewal_file
+        self.machine.run(f"sed -i '/renew_before_expiry/d' {file}")
+        self.machine.run(f"sed -i '1i renew_before_expiry = 9999 days' {file}")
 
 
 def shop(machine: Machine) -> Lineage:
