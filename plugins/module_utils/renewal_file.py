@@ -53,8 +53,9 @@ class RenewalFile:
                 return _unquoted(value)
         return None
 
-    def set(self, key: str, value: str, section: str = PARAMS) -> None:
-        """:param section: ``renewalparams``, or nothing for the settings before it"""
+    def set(self, key: str, value: str, section: t.Optional[str] = PARAMS) -> None:
+        """:param section: ``renewalparams``, or None for the settings before it"""
+        section = section or TOP
         for number, place, name, _value in self._settings():
             if name == key and place == section:
                 # A function, because a value may hold what would be a reference to a group.
@@ -66,6 +67,10 @@ class RenewalFile:
         gone = [number for number, section, name, _value in self._settings() if name == key and section != _MAP]
         for number in reversed(gone):
             del self._lines[number]
+
+    def params(self) -> t.List[str]:
+        """Return the names of the settings in ``renewalparams``."""
+        return [name for _number, section, name, _value in self._settings() if section == PARAMS]
 
     def webroots(self) -> t.Dict[str, str]:
         """Return certbot's map of host names to the folders that their challenges are written to."""

@@ -86,7 +86,7 @@ def test_a_comment_behind_a_value_stays(tmp_path: Path) -> None:
 
 def test_the_threshold_comes_before_the_sections(path: str) -> None:
     read = RenewalFile(path)
-    read.set("renew_before_expiry", "720 hours", "")
+    read.set("renew_before_expiry", "720 hours", None)
     lines = read.text.splitlines()
     assert lines.index("renew_before_expiry = 720 hours") < lines.index("[renewalparams]")
     assert read.get("renew_before_expiry") == "720 hours"
