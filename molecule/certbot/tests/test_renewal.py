@@ -45,8 +45,7 @@ class TestUnit:
         assert metrics(machine)["asgi_deploy_certificates_renewal_ok"] == 1
         assert abs(told["renewal"]["at"] - int(machine.run("date +%s"))) < 600
 
-    def test_a_key_of_another_program_is_not_taken_over(self, machine: Machine) -> None:
-        # The next run of certbot makes files whose owner and mode are as on the first day.
+    def test_the_new_key_is_roots_alone(self, machine: Machine) -> None:
         keys = machine.run("stat --format '%U %a' /etc/letsencrypt/archive/shop/privkey*.pem").splitlines()
         assert len(keys) >= 2
         assert set(keys) == {"root 600"}
@@ -66,7 +65,7 @@ class TestTimer:
         assert "! -d /run/systemd/system" in machine.run("cat /etc/cron.d/certbot")
 
     @pytest.fixture
-    def _soon(self, machine: Machine) -> Iterator[None]:
+    def soon(self, machine: Machine) -> Iterator[None]:
         # An empty value takes Debian's times away.
         text = "[Timer]\nOnCalendar=\nOnCalendar=*:*:0/5\nRandomizedDelaySec=0\nAccuracySec=100ms\n"
         with drop_in(machine, "certbot.timer", text):
@@ -76,7 +75,8 @@ class TestTimer:
         # It may have begun a run in the moment before.
         wait_for("the end of certbot.service", lambda: not machine.succeeds("systemctl is-active certbot.service"))
 
-    def test_it_fires_and_renews(self, machine: Machine, _soon: None) -> None:
+    @pytest.mark.usefixtures("soon")
+    def test_it_fires_and_renews(self, machine: Machine) -> None:
         before = shop(machine).served()
         with counted([machine]) as orders:
             shop(machine).make_due()
@@ -119,12 +119,8 @@ class TestLifetimes:
 
     def test_each_has_its_threshold(self, machine: Machine, renewed: dict[str, Renewed]) -> None:
         # A certificate's life is a second shorter than what Pebble is told.
-        short = {
-            days: hours - found
-            for days, hours in LIFETIMES.items()
-            for found in [renewed[machine.name].thresholds[days]]
-        }
-        assert set(short.values()) <= {0, 1}, short
+        found = renewed[machine.name].thresholds
+        assert {LIFETIMES[days] - hours for days, hours in found.items()} <= {0, 1}, found
 
     def test_none_is_an_alarm_on_its_first_day(self, machine: Machine, renewed: dict[str, Renewed]) -> None:
         assert set(renewed[machine.name].alarms.values()) == {""}
@@ -138,8 +134,8 @@ class TestLifetimes:
 
 
 class TestSixDays:
-    """A certificate for six days. The clock of certbot and of the program is moved by libfaketime, as nothing else can be
-    in a container; the CA's and nginx's stay, so what is renewed "in three days" is valid from today on.
+    """A certificate for six days. The clock is moved for certbot and for the program alone, by libfaketime: a container
+    has its host's. The CA's and nginx's stay, so what is renewed "in three days" is valid from today on.
     """
 
     @pytest.fixture(scope="class", autouse=True)

@@ -1,5 +1,5 @@
-"""Ask a site over TLS until the file STOP is there, at most for 90 s, in the four ways in which a reload of nginx can be
-noticed. Tells for each how often it was asked, and what failed.
+"""Ask a site over TLS until the file STOP is there, at most for 90 s, in the four ways in which a reload of nginx can
+be noticed. Tells for each how often it was asked, and what failed.
 
 tls_load.py STOP REPORT NAME LARGE
 
