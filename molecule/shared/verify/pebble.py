@@ -11,13 +11,15 @@ from machine import TRUST, Machine
 
 DAY = 86400
 
+_CONFIGS = {"pebble": "config", "pebble-staging": "staging", "pebble-dns": "dns"}
+
 
 class Pebble:
     def __init__(self, machine: Machine, name: str = "pebble") -> None:
-        """:param name: of its unit; `pebble-staging` is the second one of the scenario certbot"""
+        """:param name: of its unit; the scenario certbot has `pebble-staging` and, for DNS-01, `pebble-dns` too"""
         self.machine = machine
         self.unit = f"{name}.service"
-        self.config = "/etc/pebble/staging.json" if name == "pebble-staging" else "/etc/pebble/config.json"
+        self.config = f"/etc/pebble/{_CONFIGS[name]}.json"
         self.port = json.loads(machine.run("cat %s", self.config))["pebble"]["listenAddress"].split(":")[1]
         self.server = f"https://localhost:{self.port}/dir"
         self.management = f"https://localhost:{int(self.port) + 1000}"
