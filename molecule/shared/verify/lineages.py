@@ -152,6 +152,16 @@ def assert_well(machine: Machine, *names: str) -> None:
         assert lineage.served() == lineage.on_disk(), lineage.name
 
 
+def assert_visible(machine: Machine, unit: str, *words: str) -> None:
+    """Something is wrong, and the unit, the fact and the textfile say so."""
+    assert unit in machine.failed_units()
+    told = problems(machine)
+    for word in words:
+        assert word in told, told
+    assert fact(machine)["problems"]
+    assert sum(value for name, value in metrics(machine).items() if "_problems" in name) > 0
+
+
 @contextmanager
 def drop_in(machine: Machine, unit: str, text: str) -> Iterator[None]:
     """Run the block with a further drop-in of a unit. It is not on disk: a restart of the host ends it."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from lineages import drop_in
 from machine import TRUST, Machine
 
 DAY = 86400
@@ -53,6 +54,15 @@ class Pebble:
         finally:
             self.machine.write(self.config, before)
             self.restart(accounts)
+
+    @contextmanager
+    def slow(self, seconds: int) -> Iterator[None]:
+        """Run the block with validations that take up to so many seconds, as a real CA's do."""
+        lines = f"[Service]\nEnvironment=PEBBLE_VA_NOSLEEP=0 PEBBLE_VA_SLEEPTIME={seconds}\n"
+        with drop_in(self.machine, self.unit, lines):
+            self.restart()
+            yield
+        self.restart()
 
     def configure(self, **changes: Any) -> None:
         """Change keys of its configuration; they hold from its next start on."""
