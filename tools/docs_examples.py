@@ -15,6 +15,8 @@ SITES = [path for path in DOCS if path.name == "sites.md" or path.parent.name ==
 #: What an application can say.
 _ABOUT_APPLICATIONS = ("applications.md", "releases-and-rollback.md", "static-files.md")
 APPLICATIONS = [path for path in DOCS if path.name in _ABOUT_APPLICATIONS or path.parent.name == "applications"]
+#: What certificates can say.
+CERTIFICATES = [path for path in DOCS if path.name == "tls-and-renewal.md" or path.parent.name == "certificates"]
 
 _BLOCK = re.compile(r"^```ya?ml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"\{\{ lookup\('ansible\.builtin\.file', '[\w./-]+'\) \}\}")
