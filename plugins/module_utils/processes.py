@@ -53,6 +53,7 @@ def run_as(
     seconds: float = 60,
     secrets: t.Collection[str] = (),
     umask: int = 0o027,
+    standard_input: str = "",
 ) -> Done:
     """Run a command to its end, and end whatever it has started.
 
@@ -63,13 +64,15 @@ def run_as(
     # What a process leaves behind becomes our child, also one that made itself a session of its own.
     _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # No pipe: a process that goes on in the background would keep it open, and us waiting.
-    with tempfile.TemporaryFile() as stream:
+    with tempfile.TemporaryFile() as stream, tempfile.TemporaryFile() as given:
+        given.write(standard_input.encode())
+        given.seek(0)
         try:
             process = subprocess.Popen(
                 list(command),
                 cwd=folder,
                 env=None if environment is None else dict(environment),
-                stdin=subprocess.DEVNULL,
+                stdin=given if standard_input else subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

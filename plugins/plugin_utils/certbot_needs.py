@@ -19,7 +19,27 @@ Structure = t.Mapping[str, t.Any]
 ROLE = "certbot"
 
 #: What the program on the host imports.
-LIBRARY = ("atomic", "certificate")
+LIBRARY = (
+    "acme_account",
+    "atomic",
+    "ca_words",
+    "certbot_order",
+    "certbot_turn",
+    "certificate",
+    "certificate_alarm",
+    "certificate_command",
+    "certificate_deploy",
+    "certificate_renewal",
+    "certificate_run",
+    "certificate_state",
+    "certificate_status",
+    "challenge_options",
+    "nginx",
+    "nginx_sandbox",
+    "processes",
+    "renewal",
+    "renewal_file",
+)
 
 PROGRAM = f"{FOLDER}/deploy_certificates.py"
 COMMAND = "/usr/local/sbin/asgi-deploy-certificates"
@@ -40,6 +60,9 @@ _RENDERED = {
     COMMAND: ("command.j2", "0755"),
     "/etc/letsencrypt/renewal-hooks/deploy/asgi-deploy": ("deploy_hook.j2", "0755"),
     f"{_UNITS}/certbot.service.d/asgi-deploy.conf": ("certbot.service.j2", "0644"),
+    f"{_UNITS}/asgi-deploy-certificates.service": ("watch.service.j2", "0644"),
+    f"{_UNITS}/asgi-deploy-certificates.timer": ("watch.timer.j2", "0644"),
+    f"{_UNITS}/asgi-deploy-certificates-alarm@.service": ("alarm.service.j2", "0644"),
 }
 
 

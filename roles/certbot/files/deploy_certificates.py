@@ -1,144 +1,105 @@
 # Managed by Ansible (asgi.deploy, role certbot).
 """Bring certbot's certificates to nginx: lineage to site, test, reload, and see that they are served.
 
-Runs after each issue, as certbot's deploy hook, and after every run of certbot.service, so that what
-one run missed the next one mends. Prints a line for each change; prints nothing where all is well.
-A certificate that does not fit its site is never served: the pair before it stays.
+Runs at the end of each play, as certbot's deploy hook, after every run of certbot.service and by a timer of its own, so
+that what one run missed the next one mends. Prints a line for each change; prints nothing where all is well, and says
+what is not on standard error (exit code 1). A certificate that does not fit its site is never served: the pair before
+it stays.
 """
 
 import argparse
-import fcntl
-import json
 import os
 import subprocess
 import sys
-import time
 
-from atomic import LOCKS, flip, target_of
-from certificate import problems_of, read_certificate, served_fingerprint
+from atomic import locked, words_of
+from certbot_turn import wait_for_turn
+from certificate_alarm import Alarm
+from certificate_deploy import Server
+from certificate_renewal import UNIT, is_stopping, note_of, recovered
+from certificate_run import Host, look, work
+from certificate_state import Store, read_config
+from certificate_status import table
 
-LIVE = "/etc/letsencrypt/live"
+LOCK = ".certificates"
+LOCK_HOLDER = "Another deployment of certificates"
 
-#: Seconds in which nginx has to serve a certificate after the reload.
-PATIENCE = 10
-
-
-class Site:
-    """A folder below the TLS folder, whose ``current`` nginx reads."""
-
-    def __init__(self, folder, domains, proxy_protocol=False):
-        self.name = os.path.basename(folder)
-        self.domains = domains
-        self.proxy_protocol = proxy_protocol
-        self.link = os.path.join(folder, "current")
-        self.lineage = os.path.join(LIVE, self.name)
-        self.before = None
-
-    def problems(self):
-        return problems_of(self.lineage + "/fullchain.pem", self.lineage + "/privkey.pem", self.domains)
-
-    def is_linked(self):
-        return target_of(self.link) == self.lineage
-
-    def switch(self):
-        self.before = target_of(self.link) or "bootstrap"
-        flip(self.link, self.lineage)
-
-    def switch_back(self):
-        flip(self.link, self.before)
-
-    def wanted(self):
-        return read_certificate(self.lineage + "/fullchain.pem").fingerprint
-
-    def is_served(self):
-        return served_fingerprint(self.domains[0], proxy_protocol=self.proxy_protocol) == self.wanted()
+#: Seconds; the command of the user's own may take minutes for each certificate.
+LONGEST_RUN = 600
 
 
-def sites_below(root):
-    """Return the sites that certbot has a certificate for."""
-    sites = []
-    for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
-        try:
-            with open(os.path.join(root, name, "site.json"), encoding="utf-8") as stream:
-                wanted = json.load(stream)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        if wanted["source"] == "certbot" and os.path.isdir(os.path.join(LIVE, name)):
-            # Written only where nginx expects the protocol.
-            sites.append(Site(os.path.join(root, name), wanted["domains"], wanted.get("proxy_protocol", False)))
-    return sites
+def call(command, environ_update=None):
+    environment = {**os.environ, **(environ_update or {})}
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=environment, check=False)
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
-def call(*command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    return done.returncode, done.stdout.decode(errors="replace").strip()
+def say(lines, before=""):
+    for line in lines:
+        print(before + line, file=sys.stderr)
 
 
-def load():
-    """Test the configuration and make nginx load it. Returns what is wrong, or None."""
-    code, output = call("nginx", "-t", "-q")
-    if code:
-        return "nginx -t: " + output
-    code, output = call("systemctl", "reload", "nginx.service")
-    return "nginx was not reloaded: " + output if code else None
+def run(after_renewal, play):
+    store, config = Store(), read_config()
+    if after_renewal and is_stopping(call):
+        # What did not end before the host goes down is looked at when it is up again.
+        return 0
+    with locked(LOCK, LOCK_HOLDER, LONGEST_RUN):
+        note = store.read("state").get("renewal")
+        if after_renewal:
+            note = recovered(note_of(os.environ, call, note), config, call)
+        report = work(Host(config, store, call), Server(call), note)
+        unwritten = store.publish(report.state, config.textfile_dir)
+    print("".join(line + "\n" for line in report.changes), end="", flush=True)
+    say(report.problems + unwritten)
+    say(report.waiting, "warning: " if play else "")
+    if report.problems or unwritten or (report.waiting and not play):
+        return 1
+    if not report.waiting:
+        say(Alarm(config.alarm, store).clear("asgi-deploy-certificates"))
+    return 0
 
 
-def wait_until_served(sites):
-    """Return the sites whose certificate nginx does not serve when the patience is over."""
-    deadline = time.monotonic() + PATIENCE
-    waiting = list(sites)
-    while waiting and time.monotonic() < deadline:
-        waiting = [site for site in waiting if not site.is_served()]
-        if waiting:
-            time.sleep(0.1)
-    return waiting
+def status():
+    store, config = Store(), read_config()
+    report = look(Host(config, store, call), store.read("state").get("renewal"))
+    print(table(report.state))
+    return 1 if report.state["problems"] else 0
 
 
-def deploy(sites):
-    """Switch and reload where it is due. Returns the complaints."""
-    complaints = []
-    fit = []
-    for site in sites:
-        problems = site.problems()
-        complaints += [f"{site.name}: {problem}; the pair before it stays" for problem in problems]
-        if not problems:
-            fit.append(site)
-    due = [site for site in fit if not (site.is_linked() and site.is_served())]
-    if not due:
-        return complaints
-    for site in due:
-        site.switch()
-    problem = load()
-    failed = due if problem else wait_until_served(due)
-    for site in failed:
-        site.switch_back()
-        complaints.append(
-            "{}: {}; the pair before it stays".format(
-                site.name, problem or "nginx does not serve the new certificate after a reload"
-            )
-        )
-    if failed and not problem:
-        load()
-    for site in due:
-        if site not in failed:
-            read = read_certificate(site.lineage + "/fullchain.pem")
-            until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(read.not_after))
-            print(f"{site.name}: nginx serves the certificate from {read.issuer}, valid until {until}")
-    return complaints
+def alarm(unit):
+    store, config = Store(), read_config()
+    problems = store.read("state").get("problems") or [f"{unit} failed: see journalctl --unit={unit}"]
+    failures = Alarm(config.alarm, store).raise_(unit, problems)
+    say(failures)
+    return 1 if failures else 0
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tls-dir", default="/etc/nginx/tls", help="nginx's TLS folder")
+    parser = argparse.ArgumentParser(prog="asgi-deploy-certificates", description=__doc__.splitlines()[0])
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--status", action="store_true", help="say how things are, and change nothing")
+    modes.add_argument("--hook", action="store_true", help="for certbot's deploy hook")
+    modes.add_argument("--after-renewal", action="store_true", help=f"for the end of {UNIT}")
+    modes.add_argument("--play", action="store_true", help="for the role, which does not wait for the next renewal")
+    modes.add_argument("--wait", action="store_true", help="wait until no play calls certbot")
+    modes.add_argument("--alarm", metavar="UNIT", help="tell of what made UNIT fail")
     arguments = parser.parse_args()
-    os.makedirs(LOCKS, mode=0o700, exist_ok=True)
-    with open(LOCKS + "/.certificates", "w", encoding="utf-8") as lock:
-        # The timer and a play may come at the same time.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        complaints = deploy(sites_below(arguments.tls_dir))
-    for complaint in complaints:
-        print(complaint, file=sys.stderr)
-    return 1 if complaints else 0
+    # A hardened host's root may have 077: the fact and the metrics are for others.
+    os.umask(0o022)
+    if arguments.hook and os.environ.get("ASGI_DEPLOY_AFTERWARDS") == "1":
+        # Whoever started certbot runs this when it is done: one reload, however many certificates came.
+        return 0
+    try:
+        if arguments.wait:
+            say(filter(None, [wait_for_turn()]))
+            return 0
+        if arguments.alarm:
+            return alarm(arguments.alarm)
+        return status() if arguments.status else run(arguments.after_renewal, arguments.play)
+    except (ValueError, OSError) as error:
+        say([words_of(error)])
+        return 1
 
 
 if __name__ == "__main__":
