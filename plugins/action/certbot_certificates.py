@@ -10,11 +10,21 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.certbot_needs import COMMAND, ROLE, certbot_program
+from ansible_collections.asgi.deploy.plugins.plugin_utils.certbot_needs import (
+    COMMAND,
+    ROLE,
+    certbot_environment,
+    certbot_program,
+)
+from ansible_collections.asgi.deploy.plugins.plugin_utils.dns_credentials import for_module
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
 
-#: What the module is told of the structure.
-_WANTED = ("server", "email", "ca_bundle", "webroot")
+#: What the module is told of the structure, and of each certificate.
+_WANTED = ("server", "staging", "rehearsal", "email", "probe", "ignore_cooldown", "webroot", "tls_dir")
+_CERTIFICATE = (
+    "name", "domains", "state", "revoke", "revoke_reason", "challenge", "key_type", "elliptic_curve", "rsa_key_size",
+    "profile",
+)  # fmt: skip
 
 
 class ActionModule(ActionBase):
@@ -29,13 +39,14 @@ class ActionModule(ActionBase):
             structure = normalise(ROLE, Host(variables, self._templar.template))
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
+        eab = structure["eab"] or {"kid": None, "hmac_key": None}
         arguments = {
             **{name: structure[name] for name in _WANTED},
-            "certificates": [
-                {"name": item["name"], "domains": item["domains"], "key_type": item["key_type"]}
-                for item in structure["certificates"]
-                if item["state"] == "present"
-            ],
+            "certificates": [{name: item[name] for name in _CERTIFICATE} for item in structure["certificates"]],
+            "eab_kid": eab["kid"],
+            "eab_hmac_key": eab["hmac_key"],
+            "dns": for_module(structure["dns"]),
+            "environment": certbot_environment(structure),
             "certbot": certbot_program(structure),
             "command": COMMAND,
         }

@@ -80,6 +80,10 @@ class Certbot:
         """
         recover(lambda: self.ask(["register", *self.account_words(server)], eab=True), server)
 
+    def update_account(self, server: str) -> t.Optional[Words]:
+        """Tell the CA the account's address. Returns what went wrong, or None."""
+        return self.ask(["update_account", *self.account_words(server)])
+
     def account_words(self, server: str) -> t.List[str]:
         """Return the options that say where, and as who."""
         email = self._params["email"]
