@@ -180,7 +180,7 @@ def deploy(sites: t.Sequence[Site], server: Server, patience: float = PATIENCE) 
             # Whoever had the lock may have reloaded nginx.
             return _deploy([site for site in sites if not site.is_done()], server, patience)
     except ValueError as error:
-        return Deployed([], {site.name: str(error) for site in sites if not site.is_done()})
+        return Deployed([], {site.name: str(error) + STAYS for site in sites if not site.is_done()})
 
 
 def _deploy(due: t.Sequence[Site], server: Server, patience: float) -> Deployed:
@@ -200,7 +200,7 @@ def _deploy(due: t.Sequence[Site], server: Server, patience: float) -> Deployed:
     problem = server.reload()
     left = ready if problem else _wait_until_served(ready, patience)
     for site in left:
-        failed[site.name] = problem or "nginx does not serve the new certificate after a reload"
+        failed[site.name] = (problem or "nginx does not serve the new certificate after a reload") + STAYS
     _put_back(left, failed)
     if left and not problem:
         # What is on disk now is what it had: to stay with it also after the next restart.
@@ -215,7 +215,7 @@ def _switched(sites: t.Sequence[Site], failed: t.Dict[str, str]) -> t.List[Site]
             site.switch()
             ready.append(site)
         except OSError as error:
-            failed[site.name] = words_of(error)
+            failed[site.name] = words_of(error) + STAYS
     return ready
 
 
@@ -223,7 +223,7 @@ def _one_by_one(sites: t.Sequence[Site], server: Server, failed: t.Dict[str, str
     """Switch those of ``sites`` that nginx takes."""
     problem = server.problem()
     if problem:
-        failed.update({site.name: problem for site in sites})
+        failed.update({site.name: problem + STAYS for site in sites})
         return []
     taken = []
     for site in sites:
@@ -231,7 +231,7 @@ def _one_by_one(sites: t.Sequence[Site], server: Server, failed: t.Dict[str, str
             continue
         problem = server.problem()
         if problem:
-            failed[site.name] = problem
+            failed[site.name] = problem + STAYS
             site.switch_back()
         else:
             taken.append(site)

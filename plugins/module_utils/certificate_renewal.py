@@ -27,23 +27,22 @@ TIMER = "certbot.timer"
 
 _KEY = "renew_before_expiry"
 
-#: Seconds between two registrations.
-_ONCE_IN = 86400
-
 Note = t.Dict[str, t.Any]
 
 
-def note_of(environment: t.Mapping[str, str], run: Run, before: t.Optional[Note], log: str = LOG) -> t.Optional[Note]:
+def note_of(
+    environment: t.Mapping[str, str], run: Run, before: t.Optional[Note], server: t.Optional[str], log: str = LOG
+) -> t.Optional[Note]:
     """Return what to remember of the run that systemd tells of in ``environment``.
 
     :param before: what was remembered of the one before
+    :param server: the inventory's, for the message that it was not to be reached
     """
     result = environment.get("SERVICE_RESULT")
     if result is None or (environment.get("EXIT_CODE") == "killed" and result == "success"):
         # Not systemd's, or stopped by somebody: it says nothing.
         return before
     note: Note = {"at": int(time.time()), "ok": result == "success", "words": "", "account_unknown": False}
-    note["recovered"] = (before or {}).get("recovered")
     if not note["ok"]:
         text = read_text(log) if _is_of_this_run(log, run) else None
         words = words_of_run(text or "", "")
@@ -54,6 +53,8 @@ def note_of(environment: t.Mapping[str, str], run: Run, before: t.Optional[Note]
                 environment.get("EXIT_STATUS", "no status"), result
             )
         )
+        if words.kind == "unreachable" and server:
+            note["words"] += " ({0})".format(server)
         note["account_unknown"] = words.kind == "account_unknown"
     return note
 
@@ -63,16 +64,13 @@ def recovered(note: t.Optional[Note], config: Config, run: Run) -> t.Optional[No
     account = config.account
     if not note or not note["account_unknown"] or not account or not config.server or account["external"]:
         return note
-    if note["at"] - (note["recovered"] or 0) < _ONCE_IN:
-        # It knows the new one no better: more of them help nobody.
-        return note
     params = {"certbot": account["certbot"], "environment": {}, "email": account["email"]}
     try:
         Certbot(run, {**params, "eab_kid": None, "eab_hmac_key": None}).recover(config.server)
     except (ValueError, OSError) as error:
         note["words"] += "; " + words_of(error)
         return note
-    note.update(account_unknown=False, recovered=note["at"])
+    note["account_unknown"] = False
     note["words"] += "; there is a new one now"
     return note
 
@@ -113,15 +111,21 @@ def is_stopping(run: Run) -> bool:
     return run(["systemctl", "is-system-running"])[1].strip() == "stopping"
 
 
-def set_threshold(name: str, read: Certificate, folder: str = FOLDER) -> t.Tuple[t.Optional[str], t.Optional[str]]:
-    """Let certbot renew the lineage ``name`` in time for its lifetime. Returns what was changed, and what is wrong."""
+def set_threshold(
+    name: str, read: Certificate, is_new: bool, folder: str = FOLDER
+) -> t.Tuple[t.Optional[str], t.Optional[str]]:
+    """Let certbot renew the lineage ``name`` in time for its lifetime. Returns what was changed, and what is wrong.
+
+    :param is_new: whether it was issued or renewed since the last time; what a hand writes holds until then
+    """
     path = os.path.join(folder, name + ".conf")
     try:
         file = RenewalFile(path)
         if not file.before:
             return None, "certbot has no settings to renew it by, {0} is empty or not there".format(path)
         wanted = interval(renew_before(read.not_after - read.not_before))
-        if file.get(_KEY) == wanted:
+        present = file.get(_KEY)
+        if present == wanted or (present is not None and not is_new):
             return None, None
         file.set(_KEY, wanted, TOP)
         file.write()

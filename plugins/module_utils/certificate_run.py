@@ -71,6 +71,11 @@ class Host:
     def fit(self) -> t.List[Lineage]:
         return [lineage for lineage in self.lineages.values() if not lineage.problems()]
 
+    def known(self) -> t.Dict[str, str]:
+        """Return the fingerprints of the run before, by the name of the lineage."""
+        certificates = self.store.read("state").get("certificates", {})
+        return {name: one.get("fingerprint") for name, one in certificates.items()}
+
     def sites_of(self, lineage: Lineage) -> t.List[Site]:
         return [site for site in self.sites if site.lineage.name == lineage.name]
 
@@ -85,10 +90,11 @@ def work(host: Host, server: Server, note: t.Optional[Note]) -> Report:
     for site in host.sites:
         if site.name in deployed.failed:
             # Of a lineage that is about to be deleted nobody else would say it.
-            text = _of(site, deployed.failed[site.name] + STAYS)
-            failures.setdefault(site.lineage.name, []).append(text)
+            failures.setdefault(site.lineage.name, []).append(_of(site, deployed.failed[site.name]))
+    known = host.known()
     for lineage in host.fit():
-        change, problem = set_threshold(lineage.name, lineage.read(), host.renewals)
+        read = lineage.read()
+        change, problem = set_threshold(lineage.name, read, known.get(lineage.name) != read.fingerprint, host.renewals)
         changes += [change] if change else []
         failures[lineage.name] += [problem] if problem else []
     if host.config.deploy_command:
@@ -155,7 +161,7 @@ def _told(host: Host, lineage: Lineage, failures: t.Sequence[str]) -> Json:
         issuer=read.issuer,
         not_before=read.not_before,
         not_after=read.not_after,
-        renew_at=read.not_after - renew_before(lifetime),
+        renew_at=int(read.not_after - renew_before(lifetime)),
         fingerprint=read.fingerprint,
     )
     told["problems"] = unfit or _near_its_end(read.not_after, lifetime)
@@ -180,7 +186,7 @@ def _near_its_end(not_after: float, lifetime: float) -> t.List[str]:
     if time.time() < not_after - alarm_before(lifetime):
         return []
     end, due = (_date(at) for at in (not_after, not_after - renew_before(lifetime)))
-    return ["it ends on {0}, and was to be renewed from {1} on: see journalctl --unit=certbot.service".format(end, due)]
+    return ["it expires on {0}, and was to be renewed from {1} on: journalctl --unit=certbot.service".format(end, due)]
 
 
 def _of(site: Site, text: str) -> str:

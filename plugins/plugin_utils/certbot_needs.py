@@ -142,6 +142,12 @@ def config_text(structure: Structure) -> str:
         "tls_dir": structure["tls_dir"],
         "certificates": [{"name": item["name"], "domains": item["domains"]} for item in present],
         "server": structure["server"],
+        # With this it registers anew where the CA has forgotten the account; not for one that the CA ties to its own.
+        "account": {
+            "certbot": certbot_program(structure),
+            "email": structure["email"],
+            "external": structure["eab"] is not None,
+        },
         "deploy_command": structure["deploy_command"],
         "textfile_dir": structure["textfile_dir"],
         "alarm": structure["alarm"],

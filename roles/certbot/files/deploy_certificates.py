@@ -47,7 +47,7 @@ def run(after_renewal, play):
     with locked(LOCK, LOCK_HOLDER, LONGEST_RUN):
         note = store.read("state").get("renewal")
         if after_renewal:
-            note = recovered(note_of(os.environ, call, note), config, call)
+            note = recovered(note_of(os.environ, call, note, config.server), config, call)
         report = work(Host(config, store, call), Server(call), note)
         unwritten = store.publish(report.state, config.textfile_dir)
     print("".join(line + "\n" for line in report.changes), end="", flush=True)
