@@ -75,10 +75,10 @@ def is_locked() -> bool:
     return holder() is not None
 
 
-def holder(path: str = CERTBOT_LOCK) -> t.Optional[int]:
+def holder() -> t.Optional[int]:
     """Return the process that holds certbot's lock, 0 for one that this one cannot see, or None."""
     try:
-        with open(path, "r+b") as stream:
+        with open(CERTBOT_LOCK, "r+b") as stream:
             # certbot locks with lockf; asking does not take the lock, as trying would.
             asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
             answer = struct.unpack("hhqqi4x", fcntl.fcntl(stream, fcntl.F_GETLK, asked))
