@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the asgi.deploy authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""certbot's units on a host: the timers that have to run, and what renews beside them."""
+"""The timers that have to run on a host with certificates."""
 
 from __future__ import annotations
 

@@ -140,8 +140,8 @@ class Environments:
         environment = {name: value for name, value in os.environ.items() if _FOR_PIP.fullmatch(name)}
         secrets = _passwords(environment.values())
         command = [os.path.join(path, "bin/python"), "-I", pip, "install", "--quiet", "--no-input", "--no-cache-dir"]
-        # A host without a way out should say so in a minute, not in five.
-        command += ["--disable-pip-version-check", "--prefer-binary", "--retries=2", *requirements]
+        # From wheels, which run nothing here: this is root. A host without a way out says so in a minute, not in five.
+        command += ["--disable-pip-version-check", "--only-binary=:all:", "--retries=2", *requirements]
         try:
             self._run(command, environment, secrets)
         except BuildError as error:

@@ -54,11 +54,12 @@ options:
     suboptions:
       kind:
         description: >-
-          What it is. Of an application, the name must be nobody else's, nor of one that is to go (C(absent)); the
-          others must be there.
+          What it is. Of an application, the name must be nobody else's, nor of one that is to go (C(absent)). A
+          C(profile) needs a certbot that knows profiles, and a version of certbot that is installed (C(own_certbot))
+          a place that nobody else's has. The others must be there.
         type: str
         required: true
-        choices: [absent, application, authorities, file, group, interpreter]
+        choices: [absent, application, authorities, folder, group, interpreter, own_certbot, profile]
       path:
         description: Place in the inventory, for the message.
         type: str
@@ -66,6 +67,21 @@ options:
       value:
         description: A name or an absolute path.
         type: str
+        required: true
+  staging:
+    description: >-
+      What is to be ordered from a server for trials: no valid certificate of another server may be replaced by that.
+      Filled by the action plugin.
+    type: dict
+    suboptions:
+      server:
+        description: Its directory URL.
+        type: str
+        required: true
+      certificates:
+        description: Names of the lineages.
+        type: list
+        elements: str
         required: true
 attributes:
   check_mode:
@@ -92,7 +108,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import knows_profiles, packaged_version
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of
+from ansible_collections.asgi.deploy.plugins.module_utils.lineage import replaced_by_staging
 from ansible_collections.asgi.deploy.plugins.module_utils.removal import is_kept_data, is_there, somebody_elses
 
 #: Where the role puts an application's files, and a removed one has left its data.
@@ -111,8 +130,33 @@ def pair_problem(pair: t.Mapping[str, t.Any]) -> t.Optional[str]:
     return None
 
 
-def file_problem(module: AnsibleModule, path: str) -> t.Optional[str]:
-    return None if os.path.isfile(path) else "a file that is on the host"
+def folder_problem(module: AnsibleModule, path: str) -> t.Optional[str]:
+    return None if os.path.isdir(path) else "a folder that is on the host"
+
+
+def own_certbot_problem(module: AnsibleModule, version: str) -> t.Optional[str]:
+    problem = Environments().link_problem()
+    return "no value, or a host where its place is free: " + problem if problem else None
+
+
+def profile_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
+    version = packaged_version(module.run_command)
+    if version is None or knows_profiles(version):
+        return None
+    return "no value with certbot {0}, which this host has; 4.0 or later knows profiles (certbot_version)".format(
+        version
+    )
+
+
+def staging_problem(staging: t.Mapping[str, t.Any]) -> t.Optional[str]:
+    for name in staging["certificates"]:
+        server = replaced_by_staging(name, staging["server"])
+        if server is not None:
+            return (
+                "certbot_staging: true is refused; accepted: false, as long as {0} has a valid certificate from {1}: "
+                "what is for trials does not take its place".format(name, server)
+            )
+    return None
 
 
 def authorities_problem(module: AnsibleModule, path: str) -> t.Optional[str]:
@@ -163,9 +207,11 @@ CHECKS = {
     "absent": absent_problem,
     "application": application_problem,
     "authorities": authorities_problem,
-    "file": file_problem,
+    "folder": folder_problem,
     "group": group_problem,
     "interpreter": interpreter_problem,
+    "own_certbot": own_certbot_problem,
+    "profile": profile_problem,
 }
 
 
@@ -178,6 +224,9 @@ def problems(module: AnsibleModule) -> t.Iterator[str]:
         accepted = CHECKS[item["kind"]](module, item["value"])
         if accepted:
             yield '{0}: "{1}" is refused; accepted: {2}'.format(item["path"], item["value"], accepted)
+    problem = staging_problem(module.params["staging"]) if module.params["staging"] else None
+    if problem:
+        yield problem
 
 
 def main() -> None:
@@ -188,12 +237,14 @@ def main() -> None:
         "key": {"type": "str", "required": True, "no_log": False},
         "domains": {"type": "list", "elements": "str", "required": True},
     }
+    staging = {"server": text, "certificates": {"type": "list", "elements": "str", "required": True}}
     named = {"kind": {"type": "str", "required": True, "choices": sorted(CHECKS)}, "path": text, "value": text}
     module = AnsibleModule(
         argument_spec={
             "role": {"type": "str", "choices": ["certbot", "gunicorn_app", "nginx_proxy"]},
             "pairs": {"type": "list", "elements": "dict", "default": [], "options": pair},
             "named": {"type": "list", "elements": "dict", "default": [], "options": named},
+            "staging": {"type": "dict", "options": staging},
         },
         supports_check_mode=True,
     )

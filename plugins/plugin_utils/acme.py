@@ -94,6 +94,24 @@ def profile(path: str, value: str | None) -> str | None:
     return value
 
 
+def profiles_of(values: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Return the profiles that are asked for, each under the variable that does.
+
+    :raises Refused: where ``certbot_version`` is one that knows none
+    """
+    profile("certbot_profile", values["certbot_profile"])
+    asked = {"certbot_profile": values["certbot_profile"]}
+    for index, given in enumerate(values["certbot_certificates"] or []):
+        if given["state"] == "present":
+            asked[f"certbot_certificates[{index}].profile"] = given["profile"]
+    found = {path: value for path, value in asked.items() if value is not None}
+    version = version_of(values)
+    if version is not None and int(version.partition(".")[0]) < 4:
+        for path, value in found.items():
+            raise Refused(path, value, f"no value with certbot_version {version}; profiles came with 4.0")
+    return found
+
+
 def version_of(values: t.Mapping[str, t.Any]) -> str | None:
     version: str | None = values["certbot_version"]
     if version is not None and not _VERSION.fullmatch(version):

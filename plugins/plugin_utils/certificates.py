@@ -12,6 +12,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.acme import (
     alarm_of,
     dns_of,
     profile,
+    profiles_of,
     server_of,
     shell_command,
     version_of,
@@ -36,9 +37,10 @@ def normalise_certificates(values: Values, sites: Sites | None) -> dict[str, t.A
     """Return the complete structure that the role certbot works from.
 
     ``certificates`` (each with ``path``, ``name``, ``domains``, ``state``, ``revoke``, ``revoke_reason``,
-    ``challenge``, ``key_type``, ``elliptic_curve`` or None, ``rsa_key_size`` or None, ``profile`` or None), ``server``,
-    ``staging``, ``rehearsal`` (a server's URL or None), ``ca_bundle``, ``email``, ``eab``, ``dns``, ``probe``,
-    ``ignore_cooldown``, ``version``, ``deploy_command``, ``alarm``, ``textfile_dir``, ``webroot``, ``tls_dir``.
+    ``challenge``, ``key_type``, ``elliptic_curve`` or None, ``rsa_key_size`` or None, ``profile`` or None),
+    ``profiles`` (variable to profile), ``server``, ``staging``, ``rehearsal`` (a server's URL or None), ``ca_bundle``,
+    ``email``, ``eab``, ``dns``, ``probe``, ``ignore_cooldown``, ``version``, ``deploy_command``, ``alarm``,
+    ``textfile_dir``, ``webroot``, ``tls_dir``.
 
     :param values: the role's variables, already of the spec's shape
     :param sites: ``nginx_proxy_sites`` of the host, of their spec's shape; None where it has none
@@ -47,11 +49,12 @@ def normalise_certificates(values: Values, sites: Sites | None) -> dict[str, t.A
     for name in ("certbot_ca_bundle", "certbot_webroot", "certbot_tls_dir", "certbot_textfile_dir"):
         if values[name] is not None:
             absolute_path(name, values[name])
-    profile("certbot_profile", values["certbot_profile"])
+    profiles = profiles_of(values)
     server, account = server_of(values), account_of(values)
     certificates = _certificates(values, sites)
     return {
         "certificates": certificates,
+        "profiles": profiles,
         **server,
         **account,
         "ca_bundle": values["certbot_ca_bundle"],

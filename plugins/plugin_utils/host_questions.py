@@ -13,7 +13,7 @@ Structure = t.Mapping[str, t.Any]
 _ALWAYS_THERE = ("/usr/bin/python3", "www-data")
 
 
-def host_questions(role: str, structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
+def host_questions(role: str, structure: Structure) -> dict[str, t.Any]:
     """Return the parameters of the module role_inputs for a role's normalised structure; empty for no question."""
     asked = _QUESTIONS[role](structure)
     return {kind: questions for kind, questions in asked.items() if questions}
@@ -53,15 +53,24 @@ def _application(application: Structure) -> list[dict[str, t.Any]]:
     ]
 
 
-def _certificates(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
-    return {"named": _named("file", "certbot_ca_bundle", structure["ca_bundle"])}
+def _certificates(structure: Structure) -> dict[str, t.Any]:
+    present = [item["name"] for item in structure["certificates"] if item["state"] == "present"]
+    named = [
+        *_named("authorities", "certbot_ca_bundle", structure["ca_bundle"]),
+        *_named("folder", "certbot_textfile_dir", structure["textfile_dir"]),
+        *_named("own_certbot", "certbot_version", structure["version"]),
+    ]
+    if structure["version"] is None:
+        named += [item for path, value in structure["profiles"].items() for item in _named("profile", path, value)]
+    staging = {"server": structure["server"], "certificates": present} if structure["staging"] else None
+    return {"named": named, "staging": staging}
 
 
 def _named(kind: str, path: str, value: str | None) -> list[dict[str, t.Any]]:
     return [] if value is None or value in _ALWAYS_THERE else [{"kind": kind, "path": path, "value": value}]
 
 
-_QUESTIONS: dict[str, t.Callable[[Structure], dict[str, list[dict[str, t.Any]]]]] = {
+_QUESTIONS: dict[str, t.Callable[[Structure], t.Mapping[str, t.Any]]] = {
     "certbot": _certificates,
     "gunicorn_app": _applications,
     "nginx_proxy": _proxy,

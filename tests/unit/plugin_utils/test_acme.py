@@ -183,6 +183,37 @@ def test_credentials(normalised: Normalise, plugin: str, credentials: dict[str, 
     assert structure["dns"] == {"plugin": plugin, "credentials": credentials, "propagation_seconds": seconds}
 
 
+@pytest.mark.parametrize(
+    ("values", "asked"),
+    [
+        ({}, {}),
+        ({"certbot_version": "3.3.0"}, {}),
+        ({"certbot_profile": "tlsserver"}, {"certbot_profile": "tlsserver"}),
+        ({"certbot_profile": "tlsserver", "certbot_version": "4.0.0"}, {"certbot_profile": "tlsserver"}),
+        ({"certbot_certificates": [{"name": "a", "domains": ["a.example.com"], "profile": "shortlived"}]},
+         {"certbot_certificates[0].profile": "shortlived"}),
+        # What is deleted needs none.
+        ({"certbot_certificates": [{"name": "a", "state": "absent", "profile": "x"}], "certbot_version": "3.3.0"}, {}),
+    ],
+)  # fmt: skip
+def test_profiles(normalised: Normalise, values: dict[str, t.Any], asked: dict[str, str]) -> None:
+    assert normalised("certbot", **values)["profiles"] == asked
+
+
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        ({"certbot_profile": "shortlived"}, "certbot_profile"),
+        ({"certbot_certificates": [{"name": "a", "domains": ["a.example.com"], "profile": "shortlived"}]},
+         "certbot_certificates[0].profile"),
+    ],
+)  # fmt: skip
+def test_a_version_without_profiles(refusal: Refusal, values: dict[str, t.Any], path: str) -> None:
+    line = refusal("certbot", **values, certbot_version="3.3.0")
+    accepted = "no value with certbot_version 3.3.0; profiles came with 4.0"
+    assert line == f'{path}: "shortlived" is refused; accepted: {accepted}'
+
+
 def test_a_wait_for_route53(refusal: Refusal) -> None:
     line = refusal("certbot", **{**with_dns("route53"), "certbot_dns_propagation_seconds": 30})
     assert line.startswith("certbot_dns_propagation_seconds: 30 is refused; accepted: no value: route53")

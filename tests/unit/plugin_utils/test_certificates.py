@@ -196,6 +196,7 @@ def test_complete_from_the_sites(normalised: Normalise) -> None:
         ],
         "email": None,
         "eab": None,
+        "profiles": {},
         "server": "https://acme-v02.api.letsencrypt.org/directory",
         "staging": False,
         "rehearsal": "https://acme-staging-v02.api.letsencrypt.org/directory",

@@ -23,7 +23,18 @@ NAME = {"kind": "application", "path": "gunicorn_app_name", "value": "notes"}
         ("nginx_proxy", {}, []),
         ("certbot", {}, []),
         ("certbot", {"certbot_ca_bundle": "/etc/ca.pem"},
-         [{"kind": "file", "path": "certbot_ca_bundle", "value": "/etc/ca.pem"}]),
+         [{"kind": "authorities", "path": "certbot_ca_bundle", "value": "/etc/ca.pem"}]),
+        ("certbot", {"certbot_textfile_dir": "/srv/metrics"},
+         [{"kind": "folder", "path": "certbot_textfile_dir", "value": "/srv/metrics"}]),
+        ("certbot", {"certbot_profile": "shortlived"},
+         [{"kind": "profile", "path": "certbot_profile", "value": "shortlived"}]),
+        ("certbot", {"certbot_certificates": [
+            {"name": "gone", "state": "absent", "profile": "old"},
+            {"name": "here", "domains": ["here.example.com"], "profile": "shortlived"}]},
+         [{"kind": "profile", "path": "certbot_certificates[1].profile", "value": "shortlived"}]),
+        # A version of one's own knows profiles; only its place on the host is in question.
+        ("certbot", {"certbot_profile": "shortlived", "certbot_version": "5.8.0"},
+         [{"kind": "own_certbot", "path": "certbot_version", "value": "5.8.0"}]),
         ("gunicorn_app", {}, [NAME]),
         ("gunicorn_app", {"gunicorn_app_python": "/usr/bin/python3.13"},
          [NAME, {"kind": "interpreter", "path": "gunicorn_app_python", "value": "/usr/bin/python3.13"}]),
@@ -36,6 +47,14 @@ def test_questions(normalised: Normalise, role: str, variables: dict[str, t.Any]
     if role == "gunicorn_app":
         structure = {"applications": [structure]}
     assert host_questions(role, structure) == ({"named": named} if named else {})
+
+
+def test_what_a_trial_would_replace(normalised: Normalise) -> None:
+    """Only what is to be there: what is deleted is no trial."""
+    certificates = [{"name": "gone", "state": "absent"}, {"name": "here", "domains": ["here.example.com"]}]
+    structure = normalised("certbot", certbot_certificates=certificates, certbot_staging=True)
+    asked = {"server": structure["server"], "certificates": ["here"]}
+    assert host_questions("certbot", structure) == {"staging": asked}
 
 
 def test_each_application_of_a_list_is_asked_for_at_its_own_place(least: dict[str, dict[str, t.Any]]) -> None:
