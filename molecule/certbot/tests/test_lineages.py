@@ -1,0 +1,125 @@
+"""A site's certificate under another name: sites that share one, and sites that are renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lineages import SITES, Lineage, assert_well, blog, fact, shop, site
+from machine import Machine
+from pebble import counted
+from playbook import Outcome, Playbook
+
+#: The proxy alone: what a run has done that ends before certbot's turn.
+PROXY = "- hosts: proxies\n  gather_facts: false\n  roles: [asgi.deploy.nginx_proxy]\n"
+
+
+def named(**names: str) -> list[dict[str, Any]]:
+    """The inventory's sites under other names."""
+    return [{**site(name, domains), "name": names.get(name, name)} for name, domains in SITES.items()]
+
+
+def sharing(name: str) -> list[dict[str, Any]]:
+    return [site(each, domains, tls={"lineage": name}) for each, domains in SITES.items()]
+
+
+def link(machine: Machine, name: str) -> str:
+    return machine.run(f"readlink /etc/nginx/tls/{name}/current").strip()
+
+
+@pytest.fixture(autouse=True, scope="class")
+def _as_before(machines: list[Machine], play: Playbook) -> Iterator[None]:
+    """Take the further lineages away after each class; the sites have their own certificates still."""
+    yield
+    wanted: list[dict[str, Any]] = [{"name": name, "domains": domains} for name, domains in SITES.items()]
+    wanted += [{"name": name, "state": "absent"} for name in ("both", "store")]
+    with counted(machines) as orders:
+        play(extra={"certbot_certificates": wanted}, code=0)
+    assert set(orders.values()) == {0}
+    play().assert_unchanged()
+    for machine in machines:
+        assert_well(machine)
+
+
+class TestRenamed:
+    """The site shop is store now, and the run ends before its certificate is ordered; then another run."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def before(cls, machines: list[Machine]) -> dict[str, str]:
+        return {machine.name: shop(machine).served() for machine in machines}
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def proxy_only(cls, before: dict[str, str], play: Playbook, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+        playbook: Path = tmp_path_factory.mktemp("play") / "proxy.yml"
+        playbook.write_text(PROXY, encoding="utf-8")
+        return play(extra={"nginx_proxy_sites": named(shop="store")}, playbook=str(playbook), code=0)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def orders(cls, proxy_only: Outcome, machines: list[Machine], play: Playbook) -> dict[str, int]:
+        with counted(machines) as orders:
+            play(extra={"nginx_proxy_sites": named(shop="store")}, code=0)
+        return orders
+
+    def test_the_old_certificate_is_served_at_once(
+        self, machine: Machine, before: dict[str, str], proxy_only: Outcome
+    ) -> None:
+        assert proxy_only.hosts[machine.name].changed == ["Put the configuration live"]
+        assert link(machine, "store") == "/etc/letsencrypt/live/shop"
+        assert shop(machine).served() == before[machine.name]
+
+    def test_the_new_one_is_ordered_once_and_served(self, machine: Machine, orders: dict[str, int]) -> None:
+        store = Lineage(machine, "store")
+        assert orders[machine.name] == 1
+        assert link(machine, "store") == store.folder
+        assert shop(machine).served() == store.on_disk() != shop(machine).on_disk()
+        assert set(fact(machine)["certificates"]) == {"store", "blog"}
+
+
+class TestShared:
+    """Both sites have the certificate `both`."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def orders(cls, machines: list[Machine], play: Playbook) -> dict[str, int]:
+        with counted(machines) as orders:
+            play(extra={"nginx_proxy_sites": sharing("both")}, code=0)
+        return orders
+
+    def test_one_order_for_the_names_of_both(self, machine: Machine, orders: dict[str, int]) -> None:
+        both = Lineage(machine, "both")
+        assert orders[machine.name] == 1
+        for lineage in (shop(machine), blog(machine)):
+            assert lineage.link() == both.folder
+            assert lineage.served() == both.on_disk()
+            assert lineage.names() == {"shop.example.test", "blog.example.test"}
+        told = fact(machine)["certificates"]
+        assert set(told) == {"both"}
+        assert {name: one["serves"] for name, one in told["both"]["sites"].items()} == {
+            "shop": "certbot",
+            "blog": "certbot",
+        }
+
+    def test_a_second_run_changes_nothing(
+        self, machines: list[Machine], play: Playbook, orders: dict[str, int]
+    ) -> None:
+        with counted(machines) as again:
+            play(extra={"nginx_proxy_sites": sharing("both")}).assert_unchanged()
+        assert set(again.values()) == {0}
+
+    def test_a_renewal_reaches_both_by_one_reload(self, machine: Machine, orders: dict[str, int]) -> None:
+        both = Lineage(machine, "both")
+        before, reloads = both.on_disk(), reloads_of(machine)
+        both.make_due()
+        machine.run("systemctl start certbot.service")
+        assert shop(machine).served() == blog(machine).served() == both.on_disk() != before
+        assert reloads_of(machine) == reloads + 1
+
+
+def reloads_of(machine: Machine) -> int:
+    journal = machine.run("journalctl --unit nginx.service -o cat")
+    return journal.count("Reloaded nginx.service")
