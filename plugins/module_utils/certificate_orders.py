@@ -162,7 +162,7 @@ class Work:
         for lineage in ready:
             said = [unanswered[name] for name in lineage.domains if name in unanswered]
             if said:
-                self._complain(lineage.name, "no order was placed: " + "; ".join(said))
+                self._complain(lineage.name, "no order was placed: " + "; ".join(dict.fromkeys(said)))
                 continue
             try:
                 mended = mend(lineage, self._params["tls_dir"])
@@ -194,7 +194,8 @@ class Work:
             names = [
                 name for lineage in lineages if lineage.wanted["challenge"] == challenge for name in lineage.domains
             ]
-            found.update(problems_of(names, challenge, self._params["probe"], self._params["webroot"]))
+            params = self._params
+            found.update(problems_of(names, challenge, params["probe"], params["webroot"], params["dns"]))
         return found
 
     def _order(self, lineage: Lineage) -> None:

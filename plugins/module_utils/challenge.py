@@ -17,12 +17,14 @@ import typing as t
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import naming, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.challenge_http import (
     PORTS,
+    TIMEOUT,
     Answer,
     Astray,
     Unanswered,
     ask,
     ask_behind_balancer,
     ask_following,
+    reason_of,
 )
 from ansible_collections.asgi.deploy.plugins.module_utils.challenge_server import answering
 
@@ -54,14 +56,26 @@ class Token(t.NamedTuple):
         return FOLDER + self.name
 
 
-def problems_of(domains: t.Iterable[str], challenge: str, probe: str, webroot: str) -> t.Dict[str, str]:
+def problems_of(
+    domains: t.Iterable[str],
+    challenge: str,
+    probe: str,
+    webroot: str,
+    dns: t.Optional[t.Mapping[str, t.Any]] = None,
+) -> t.Dict[str, str]:
     """Return why the CA would not get its answer, a text for each name that it would fail for.
 
-    :param challenge: ``webroot``, ``standalone`` or ``dns``, which cannot be tried
+    :param challenge: ``webroot``, ``standalone`` or ``dns``
     :param probe: ``resolved``, ``local`` or ``none``, see ``certbot_probe``
+    :param dns: the plugin, with ``name_server`` and ``name_server_port`` where the zone's server is known
     """
+    if probe == "none":
+        return {}
+    if challenge == "dns":
+        problem = _problem_of_name_server(dns or {})
+        return dict.fromkeys(domains, problem) if problem else {}
     names = [name for name in dict.fromkeys(domains) if not name.startswith("*")]
-    if not names or challenge == "dns" or probe == "none":
+    if not names:
         return {}
     token = Token(_PREFIX + secrets.token_hex(16), secrets.token_hex(16))
     try:
@@ -169,6 +183,18 @@ def _problem_from_outside(name: str, token: Token) -> t.Optional[str]:
     is_answered = len(wrong) + len(silent) < len(addresses)
     wrong += [said for family, said in silent if not (is_answered and family == socket.AF_INET6)]
     return "; ".join(wrong) or None
+
+
+def _problem_of_name_server(dns: t.Mapping[str, t.Any]) -> t.Optional[str]:
+    address, port = dns.get("name_server"), dns.get("name_server_port")
+    if not address:
+        return None
+    try:
+        # Updates go over TCP. certbot would wait for a minute and a half, with an order that has been placed.
+        socket.create_connection((address, port), timeout=TIMEOUT).close()
+    except OSError as error:
+        return "the name server {0} does not answer on port {1}: {2}".format(address, port, reason_of(error))
+    return None
 
 
 def _is_right(answer: Answer, token: Token) -> bool:

@@ -124,12 +124,12 @@ def _fetch(connection: http.client.HTTPConnection, host: str, target: str) -> An
         body = answer.read(_LONGEST).decode("ascii", "replace")
         return Answer(answer.status, body, answer.getheader("Location", ""), answer.getheader("Server", ""), "")
     except (OSError, http.client.HTTPException, UnicodeError) as error:
-        raise Unanswered(_reason(error)) from None
+        raise Unanswered(reason_of(error)) from None
     finally:
         connection.close()
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     # Python 3.9 does not know it as TimeoutError.
     if isinstance(error, socket.timeout):
         return "timed out after {0} seconds".format(TIMEOUT)

@@ -99,6 +99,12 @@ options:
       credentials_file:
         description: Where its credentials are.
         type: path
+      name_server:
+        description: IP address of the server that the plugin sends updates to, where it has one.
+        type: str
+      name_server_port:
+        description: The server's port.
+        type: int
       propagation_seconds:
         description: Seconds to wait for the name servers.
         type: int
@@ -256,6 +262,8 @@ def main() -> None:
     dns = {
         "plugin": text,
         "credentials_file": {"type": "path", "no_log": False},
+        "name_server": {"type": "str"},
+        "name_server_port": {"type": "int"},
         "propagation_seconds": {"type": "int"},
     }
     module = AnsibleModule(

@@ -61,12 +61,15 @@ def credentials_file(dns: Dns | None) -> tuple[str, str] | None:
 
 
 def for_module(dns: Dns | None) -> dict[str, t.Any] | None:
-    """Return what the host may know of ``dns``: where the credentials are, not what they say."""
+    """Return what the module may know of ``dns``: where the credentials are, and what of them is no secret."""
     if dns is None:
         return None
     file = credentials_file(dns)
+    server = dns["credentials"].get("dns_rfc2136_server")
     return {
         "plugin": dns["plugin"],
+        "name_server": server,
+        "name_server_port": int(dns["credentials"].get("dns_rfc2136_port", 53)) if server else None,
         "credentials_file": file[0] if file else None,
         "propagation_seconds": dns["propagation_seconds"],
     }

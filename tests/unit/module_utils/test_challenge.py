@@ -203,6 +203,28 @@ def test_nothing_is_asked(tmp_path: Path, names: list[str], kind: str, how: str)
     assert os.listdir(tmp_path) == []
 
 
+class TestNameServer:
+    """Of DNS-01 nothing can be tried but whether the zone's server is there."""
+
+    @pytest.mark.parametrize("probe", ["resolved", "local"])
+    def test_it_is_down(self, port: int, probe: str) -> None:
+        plugin = {"name_server": "127.0.0.1", "name_server_port": port}
+        said = problems_of([NAME, "*.example.com"], "dns", probe, "/nonexistent", plugin)
+        problem = f"the name server 127.0.0.1 does not answer on port {port}: Connection refused"
+        assert said == {NAME: problem, "*.example.com": problem}
+        assert problems_of([NAME], "dns", "none", "/nonexistent", plugin) == {}
+
+    def test_it_answers(self, tcp_server: Fixture) -> None:
+        server, number = tcp_server
+        plugin = {"name_server": "127.0.0.1", "name_server_port": number}
+        assert problems_of([NAME], "dns", "resolved", "/nonexistent", plugin) == {}
+        server.close()
+
+    def test_the_plugin_has_none(self) -> None:
+        plugin = {"name_server": None, "name_server_port": None}
+        assert problems_of([NAME], "dns", "resolved", "/nonexistent", plugin) == {}
+
+
 class TestFromOutside:
     """What the CA meets at the addresses that the name has in DNS."""
 

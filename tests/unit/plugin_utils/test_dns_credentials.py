@@ -56,10 +56,14 @@ def test_file_for_google() -> None:
 def test_what_the_host_is_told_has_no_secret() -> None:
     told = for_module(dns("rfc2136", RFC2136, 30))
     file = "/etc/letsencrypt/asgi-deploy/dns-rfc2136.ini"
-    assert told == {"plugin": "rfc2136", "credentials_file": file, "propagation_seconds": 30}
+    assert told == {
+        "plugin": "rfc2136", "credentials_file": file, "propagation_seconds": 30,
+        "name_server": "192.0.2.53", "name_server_port": 53,
+    }  # fmt: skip
     assert for_module(None) is None
     assert for_module(dns("google", {})) == {
         "plugin": "google", "credentials_file": None, "propagation_seconds": None,
+        "name_server": None, "name_server_port": None,
     }  # fmt: skip
 
 
