@@ -88,7 +88,7 @@ class Environments:
         name = self.name_of(wanted)
         path = os.path.join(self.folder, name)
         before = target_of(self.current)
-        if not os.path.exists(os.path.join(path, _PROVEN)):
+        if not (os.path.exists(os.path.join(path, _PROVEN)) and os.access(os.path.join(path, "bin/certbot"), os.X_OK)):
             os.makedirs(self.folder, mode=0o755, exist_ok=True)
             self._remove_all_but(before)
             try:
