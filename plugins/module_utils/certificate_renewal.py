@@ -14,8 +14,9 @@ import time
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, words_of
-from ansible_collections.asgi.deploy.plugins.module_utils.ca_words import LOG, words_of_run
+from ansible_collections.asgi.deploy.plugins.module_utils.ca_words import LOG, Words, words_of_run
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_order import Certbot
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_turn import who
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import Certificate
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate_state import Config
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Run
@@ -44,15 +45,15 @@ def note_of(
         return before
     note: Note = {"at": int(time.time()), "ok": result == "success", "words": "", "account_unknown": False}
     if not note["ok"]:
-        text = read_text(log) if _is_of_this_run(log, run) else None
-        words = words_of_run(text or "", "")
-        note["words"] = (
-            words.text
-            if text
-            else "certbot ended with {0} ({1}) and wrote no log".format(
-                environment.get("EXIT_STATUS", "no status"), result
-            )
-        )
+        text = (read_text(log) or "") if _is_of_this_run(log, run) else ""
+        words = words_of_run(text, "")
+        other = None if text else who()
+        if other:
+            words = Words("busy", "another certbot is running on this host: " + other)
+        elif not text:
+            ended = "certbot ended with {0} ({1}) and wrote no log".format(environment.get("EXIT_STATUS"), result)
+            words = Words("other", ended)
+        note["words"] = words.text
         if words.kind == "unreachable" and server:
             note["words"] += " ({0})".format(server)
         note["account_unknown"] = words.kind == "account_unknown"
