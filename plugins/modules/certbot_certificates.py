@@ -226,7 +226,9 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     outcome = work.carry_out(plan)
     missing = tuple(lineage.name + ":" for lineage in plan.due if lineage.name not in outcome.ordered)
     deployed, complaints = deploy(module, missing)
-    changed = started or outcome.is_changed() or remove_unused_credentials(keep) or bool(deployed)
+    # Always: a removal is what leaves some behind.
+    cleared = remove_unused_credentials(keep)
+    changed = started or outcome.is_changed() or cleared or bool(deployed)
     result.update(
         ordered=outcome.ordered,
         edited=outcome.edited,
