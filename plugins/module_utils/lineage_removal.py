@@ -95,6 +95,7 @@ class Removal:
         """
         # The timer's certbot ends with the program, which waits for the other lock: this order, or both wait.
         with turn(run), locked(".certificates", "A removal of a certificate", 600, by="a play"):
+            self._check_unused(run)
             sites = [Site(os.path.join(self._tls_dir, name)) for name in self._sites()]
             self._serve_bootstrap(run, sites)
             if self._wanted["revoke"]:
@@ -102,7 +103,6 @@ class Removal:
                 if problem is not None:
                     self._serve_again(run, sites)
                     raise ValueError("it was not revoked, and so not deleted: " + problem.text)
-            self._check_unused(run)
             self._delete(certbot)
 
     def _sites(self) -> t.List[str]:
@@ -140,7 +140,7 @@ class Removal:
     def _check_unused(self, run: Run) -> None:
         """A configuration by hand may name the files themselves: without them nginx would not start any more."""
         if shutil.which("nginx") and self._lineage + "/" in run(["nginx", "-T"])[1]:
-            raise ValueError("it was not deleted: nginx's configuration names files in " + self._lineage)
+            raise ValueError("it was not removed: nginx's configuration names files in " + self._lineage)
 
     def _revoke(self, certbot: Certbot, server: str) -> t.Optional[Words]:
         """Returns what went wrong, or None. A lineage without a whole certificate has nothing to revoke."""
