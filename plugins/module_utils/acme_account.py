@@ -65,19 +65,23 @@ def renewals_at(server: str) -> t.List[RenewalFile]:
     return [file for file in files if file.get("server") == server]
 
 
-def adopt(server: str) -> t.List[str]:
-    """Let renewals whose account is gone use the one that is there. Returns the lineages that were changed.
+def orphans_at(server: str) -> t.List[RenewalFile]:
+    """Return the renewal files whose account is gone while another one is there: certbot would not renew by them.
 
-    A recovery that was killed half-way, or a backup without the accounts, leaves such; certbot would not renew them.
+    A recovery that was killed half-way, or a backup without the accounts, leaves such.
     """
-    ids, account = accounts_at(server), account_of(server)
-    changed = []
-    for renewal in renewals_at(server) if account else ():
-        if renewal.get("account") not in ids:
-            renewal.set("account", account or "")
-            renewal.write()
-            changed.append(os.path.basename(renewal.path)[: -len(".conf")])
-    return changed
+    ids = accounts_at(server)
+    return [renewal for renewal in renewals_at(server) if renewal.get("account") not in ids] if ids else []
+
+
+def adopt(server: str) -> t.List[str]:
+    """Let such renewals use the account that is there. Returns the lineages that were changed."""
+    account = account_of(server)
+    orphans = orphans_at(server)
+    for renewal in orphans:
+        renewal.set("account", account or "")
+        renewal.write()
+    return [os.path.basename(renewal.path)[: -len(".conf")] for renewal in orphans]
 
 
 def recover(register: Register, server: str) -> None:

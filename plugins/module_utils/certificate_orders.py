@@ -12,7 +12,7 @@ import json
 import time
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.acme_account import accounts_at, adopt
+from ansible_collections.asgi.deploy.plugins.module_utils.acme_account import accounts_at, adopt, orphans_at
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.ca_words import Words
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_order import Certbot
@@ -102,11 +102,24 @@ class Work:
             self._edit_all(plan)
             if accounts_at(self._server):
                 self._orders.account(self._server).setdefault("email", self._params["email"])
-            adopted = [name for name in adopt(self._server) if name not in self.outcome.ordered]
-            self.outcome.edited += [name for name in adopted if name not in self.outcome.edited]
+            self._adopt()
         finally:
             self._save()
         return self.outcome
+
+    def _adopt(self) -> None:
+        if not orphans_at(self._server):
+            return
+        try:
+            with turn(self._run):
+                known = self.outcome.ordered + self.outcome.edited
+                self.outcome.edited += [name for name in adopt(self._server) if name not in known]
+        except (ValueError, OSError) as error:
+            self._complain("the account at " + self._server, words_of(error))
+
+    def would_change_account(self) -> bool:
+        """Return whether :meth:`carry_out` has something to do beside what the plan says."""
+        return self.would_update_account() or bool(orphans_at(self._server))
 
     def would_update_account(self) -> bool:
         """Return whether the account's address differs from what the CA was told last, as far as anybody knows."""
@@ -165,12 +178,8 @@ class Work:
                 self._complain(lineage.name, "no order was placed: " + "; ".join(dict.fromkeys(said)))
                 continue
             try:
-                mended = mend(lineage, self._params["tls_dir"])
-                if mended:
-                    self.outcome.warnings.append("{0}: {1}".format(lineage.name, mended))
-                    lineage = Lineage(lineage.wanted)
                 with turn(self._run):
-                    self._order(lineage)
+                    self._order_in_turn(Lineage(lineage.wanted))
             except (ValueError, OSError) as error:
                 self._complain(lineage.name, "no order was placed: " + words_of(error))
 
@@ -197,6 +206,16 @@ class Work:
             params = self._params
             found.update(problems_of(names, challenge, params["probe"], params["webroot"], params["dns"]))
         return found
+
+    def _order_in_turn(self, lineage: Lineage) -> None:
+        # The timer may have had its turn in between, and renewed what had expired.
+        if not lineage.reasons(self._run, self._server):
+            return
+        mended = mend(lineage, self._params["tls_dir"])
+        if mended:
+            self.outcome.warnings.append("{0}: {1}".format(lineage.name, mended))
+            lineage = Lineage(lineage.wanted)
+        self._order(lineage)
 
     def _order(self, lineage: Lineage) -> None:
         if not self._is_rehearsed(lineage):
@@ -234,15 +253,16 @@ class Work:
 
     def _edit_all(self, plan: Plan) -> None:
         unanswered = self._probe([lineage for lineage, _edited in plan.edits])
-        for lineage, edited in plan.edits:
+        for lineage, _edited in plan.edits:
             said = [unanswered[name] for name in lineage.domains if name in unanswered]
             if said:
                 self._complain(lineage.name, "its renewals were not changed: " + "; ".join(said))
                 continue
             try:
                 with turn(self._run):
-                    edited.write()
-                self.outcome.edited.append(lineage.name)
+                    # certbot may have written it anew in between.
+                    if lineage.edited(self._params).write():
+                        self.outcome.edited.append(lineage.name)
             except (ValueError, OSError) as error:
                 self._complain(lineage.name, "its renewals were not changed: " + words_of(error))
 

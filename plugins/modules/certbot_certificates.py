@@ -221,7 +221,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     started = ensure_timers(module.run_command, module.check_mode)
     if module.check_mode:
         named = result["ordered"] or result["edited"] or result["removed"]
-        other = work.would_update_account() or bool(unused_credentials(keep))
+        other = work.would_change_account() or bool(unused_credentials(keep))
         return {**result, "changed": started or bool(named) or other}
     outcome = work.carry_out(plan)
     missing = tuple(lineage.name + ":" for lineage in plan.due if lineage.name not in outcome.ordered)

@@ -17,6 +17,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.acme_account import (
     account_options,
     accounts_at,
     adopt,
+    orphans_at,
     recover,
 )
 from ansible_collections.asgi.deploy.plugins.module_utils.ca_words import Words
@@ -76,8 +77,10 @@ def test_of_several_the_one_that_renewals_use(home: Path) -> None:
 def test_renewals_whose_account_is_gone_get_the_one_that_is_there(home: Path) -> None:
     gone, kept = renewal(home, "one", "gone"), renewal(home, "two", "here")
     other = renewal(home, "three", "gone", OTHER)
-    assert adopt(SERVER) == []
+    # Where there is no account, the next order makes one.
+    assert orphans_at(SERVER) == []
     account(home, "here")
+    assert [item.path for item in orphans_at(SERVER)] == [str(gone)]
     assert adopt(SERVER) == ["one"]
     assert [used(gone), used(kept), used(other)] == ["here", "here", "gone"]
     assert gone.read_text().startswith("# kept\n")
