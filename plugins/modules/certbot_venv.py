@@ -51,6 +51,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import locked, target_of, words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_turn import turn
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments, Wanted
 from ansible_collections.asgi.deploy.plugins.module_utils.processes import BuildError
 
@@ -69,7 +70,9 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
             if wanted.version:
                 environments.install(wanted)
             else:
-                environments.remove()
+                # A renewal that runs in what is removed would end in the middle.
+                with turn(module.run_command):
+                    environments.remove()
         module.run_command(["systemctl", "daemon-reload"], check_rc=True)
     diff = {"before_header": "certbot", "after_header": "certbot", "before": before + "\n", "after": after + "\n"}
     return {"changed": True, "diff": [diff]}
