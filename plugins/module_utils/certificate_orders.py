@@ -94,13 +94,14 @@ class Work:
 
     def carry_out(self, plan: Plan) -> Outcome:
         """Do what the plan has, and keep what the CA said for the next run."""
+        is_registered = bool(accounts_at(self._server))
         try:
             for removal in plan.removals:
                 self._remove(removal)
             self._account()
             self._order_all(plan)
             self._edit_all(plan)
-            if accounts_at(self._server):
+            if accounts_at(self._server) and not (is_registered and self._params["email"]):
                 self._orders.account(self._server).setdefault("email", self._params["email"])
             self._adopt()
         finally:
