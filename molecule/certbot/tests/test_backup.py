@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker
 import pytest
-from containers import start, wait_until_booted
+from fresh import copy, fresh_hosts, play_on
 from lineages import Lineage, assert_well, renew
 from machine import TRUST, Machine
 from pebble import Pebble, counted
-from playbook import ROOT, Outcome, Playbook, scenario
+from playbook import ROOT, Outcome
 
 DOCUMENT = ROOT / "docs/certificates/backup.md"
 ARCHIVE = "/root/letsencrypt.tar.gz"
@@ -45,45 +42,31 @@ class Move:
 
 @pytest.fixture(scope="module")
 def moves(machines: list[Machine], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Move]]:
-    client = docker.from_env()
-    labels = {"owner": "asgi-deploy", "asgi-deploy.test": os.environ["MOLECULE_PROJECT_DIRECTORY"]}
-    network = f"asgi-{scenario()['scenario']['name']}{os.environ.get('ASGI_RUN', '')}"
-    containers = []
     hosts = {machine.name: machine.run("cat /etc/hosts") for machine in machines}
     try:
-        for platform in scenario()["platforms"]:
-            name = f"{platform['name']}-restored"
-            containers.append(start(client, name, platform["image"], network, labels, platform["hosts"]))
-        new = []
-        for old, container in zip(machines, containers, strict=True):
-            wait_until_booted(container)
-            machine = Machine(str(container.name), old.domain)
-            restore(client, old, machine)
-            take_over(old, machine)
-            new.append(machine)
-        listed = [machine.run(LISTED) for machine in new]
-        play = play_on(new, tmp_path_factory.mktemp("inventory"))
-        with counted(machines) as orders:
-            outcome = play(code=0)
-        yield [
-            Move(old, machine, files, outcome, orders[old.name])
-            for old, machine, files in zip(machines, new, listed, strict=True)
-        ]
+        with fresh_hosts("restored") as new:
+            for before, after in zip(machines, new, strict=True):
+                restore(before, after)
+                take_over(before, after)
+            listed = [machine.run(LISTED) for machine in new]
+            play = play_on(new, tmp_path_factory.mktemp("inventory"))
+            with counted(machines) as orders:
+                outcome = play(code=0)
+            yield [
+                Move(before, after, files, outcome, orders[before.name])
+                for before, after, files in zip(machines, new, listed, strict=True)
+            ]
     finally:
         for machine in machines:
             machine.write("/etc/hosts", hosts[machine.name])
             machine.run("systemctl stop pebble-door.socket pebble-door.service 2>/dev/null || true")
             machine.run(f"rm -f {ARCHIVE}")
-        for container in containers:
-            container.remove(force=True, v=True)
-        client.close()
 
 
-def restore(client: docker.DockerClient, old: Machine, new: Machine) -> None:
+def restore(old: Machine, new: Machine) -> None:
     old.run(documented("tar --create"))
     assert old.run(f"stat -c '%a %U' {ARCHIVE}").strip() == "600 root"
-    stream, _status = client.containers.get(old.name).get_archive(ARCHIVE)
-    assert client.containers.get(new.name).put_archive("/root", b"".join(stream))
+    copy(ARCHIVE, old, new)
     new.run(documented("tar --extract"))
 
 
@@ -103,13 +86,6 @@ def take_over(old: Machine, new: Machine) -> None:
     # What the scenario's prepare does besides.
     for site in SITES:
         new.run(f"mkdir -p /srv/{site} && echo {site} >/srv/{site}/index.html")
-
-
-def play_on(hosts: list[Machine], folder: Path) -> Playbook:
-    inventory = folder / "hosts.json"
-    names = {machine.name: {"ansible_connection": "community.docker.docker"} for machine in hosts}
-    inventory.write_text(json.dumps({"proxies": {"hosts": names}}), encoding="utf-8")
-    return Playbook(list(names), [inventory])
 
 
 def test_no_order_is_placed(moves: list[Move]) -> None:
