@@ -46,6 +46,8 @@ def read_config(path: str = CONFIG) -> Config:
         return Config()
     try:
         read = json.loads(text)
+        if not isinstance(read, dict):
+            raise TypeError
         return Config(**{key: read[key] for key in Config._fields if key in read})
     except (ValueError, TypeError):
         raise ValueError(path + " is not as the role certbot writes it: run the playbook") from None
