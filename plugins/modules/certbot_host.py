@@ -13,6 +13,8 @@ version_added: 0.3.0
 description:
   - Writes what stands around certbot, the program that brings certificates to nginx, its units and configuration,
     and says which packages are to be installed, and whether another certbot is.
+  - Private keys that others than root can read, as a backup restored without modes leaves them, are closed with a
+    warning. A group that may read them is somebody's choice, and stays.
   - What renews beside certbot's timer, in a crontab or by a timer of another certbot, is named in a warning.
   - Part of the role P(asgi.deploy.certbot#role), which renders the files on the controller.
 author:
@@ -86,6 +88,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_keys import exposed_keys, protect
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_leftovers import other_renewers, unused_credentials
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments, Wanted
 from ansible_collections.asgi.deploy.plugins.module_utils.host_files import of_systemd, stale_files, write_files
@@ -122,7 +125,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     params = module.params
     private = {path: {"text": text, "mode": "0600"} for path, text in params["private"].items()}
     folders, stale, secret = stale_folders(params["folders"]), stale_files(params["files"]), stale_files(private)
-    unused = unused_credentials(private)
+    unused, exposed = unused_credentials(private), exposed_keys()
     before = {path: read_text(path) for path in stale}
     before.update({path: BEFORE if os.path.exists(path) else None for path in [*secret, *unused]})
     after: t.Dict[str, t.Optional[str]] = {path: wanted["text"] for path, wanted in stale.items()}
@@ -133,13 +136,16 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         write_files(secret)
         for path in unused:
             os.unlink(path)
+        protect(exposed)
+    for path in exposed:
+        module.warn("{0}: others than root could read {1}: they may have a copy".format(params["host"], path))
     reload = of_systemd(stale) or needs_reload(module)
     if reload and not module.check_mode:
         module.run_command(["systemctl", "daemon-reload"], check_rc=True)
     for place in other_renewers():
         module.warn("{0}: {1} renews by certbot too, beside certbot.timer: remove it".format(params["host"], place))
     return {
-        "changed": bool(folders or stale or secret or unused or reload),
+        "changed": bool(folders or stale or secret or unused or exposed or reload),
         "diff": diff_of(before, after),
         "install": absent_packages(module.run_command, params["packages"]),
         "venv": Environments().is_due(Wanted(**params["environment"])),

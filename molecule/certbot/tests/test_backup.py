@@ -141,3 +141,16 @@ def test_a_second_run_changes_nothing(moves: list[Move], tmp_path: Path) -> None
     with counted([move.old for move in moves]) as orders:
         play_on([move.new for move in moves], tmp_path)().assert_unchanged()
     assert set(orders.values()) == {0}
+
+
+def test_keys_that_lost_their_modes_are_closed(moves: list[Move], tmp_path: Path) -> None:
+    """As after a restore by something that keeps no modes."""
+    key = "/etc/letsencrypt/archive/shop/privkey1.pem"
+    for move in moves:
+        move.new.run(f"chown nobody {key} && chmod 0644 {key}")
+    outcome = play_on([move.new for move in moves], tmp_path)(code=0)
+    said = " ".join(outcome.output.split())
+    for move in moves:
+        assert move.new.run(f"stat --format '%U %a' {key}").strip() == "root 640"
+        assert outcome.hosts[move.new.name].changed == ["Prepare the host"]
+        assert f"{move.new.name}: others than root could read {key}" in said
