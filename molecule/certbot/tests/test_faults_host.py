@@ -16,6 +16,8 @@ LETSENCRYPT = "/etc/letsencrypt"
 #: Where the program writes, in the order in which it does.
 OURS = ("/var/lib/asgi-deploy/certificates", "/etc/ansible/facts.d", "/var/lib/prometheus/node-exporter")
 TLS = "/etc/nginx/tls"
+#: As an operator may call it, but without the minutes that it waits where it sees no terminal.
+RENEW = "REQUESTS_CA_BUNDLE=/etc/pebble/ca.pem certbot -q renew --no-random-sleep-on-renew"
 
 
 class TestNginxBrokenByHand:
@@ -80,8 +82,7 @@ def program(machine: Machine) -> list[str]:
 class TestKilled:
     """The program is killed between the renewal and the reload, before it has looked and before it has switched."""
 
-    @pytest.mark.parametrize("lock", [".certificates", ".nginx"])
-    @pytest.mark.parametrize("by", ["timer", "hand"])
+    @pytest.mark.parametrize(("by", "lock"), [("timer", ".certificates"), ("timer", ".nginx"), ("hand", ".nginx")])
     def test_the_next_run_heals(self, machine: Machine, by: str, lock: str) -> None:
         before = shop(machine).served()
         shop(machine).make_due()
@@ -90,14 +91,14 @@ class TestKilled:
                 machine.run("systemctl start --no-block certbot.service")
             else:
                 # As its hook, of a certbot that an operator has called.
-                machine.run("REQUESTS_CA_BUNDLE=/etc/pebble/ca.pem certbot -q renew >/tmp/renew.log 2>&1 </dev/null &")
+                machine.run(f"{RENEW} >/tmp/renew.log 2>&1 </dev/null &")
             wait_for("the renewal", lambda: shop(machine).on_disk() != before, 30)
             wait_for("the program", lambda: bool(program(machine)))
             # So that it waits where it shall be killed.
             machine.run("sleep 0.5")
             machine.run("kill -KILL %s", *program(machine))
             if by == "hand":
-                wait_for("the end of certbot", lambda: not machine.succeeds("pgrep --full '/usr/bin/certbot -q'"))
+                wait_for("the end of certbot", lambda: not machine.succeeds("pgrep --full '[/]usr/bin/certbot -q'"))
         assert shop(machine).served() == before
         assert machine.ask("/").status == 200
         if by == "timer":
@@ -110,17 +111,28 @@ class TestKilled:
 
 
 @contextmanager
-def small(machine: Machine, folder: str, options: str = "size=1m") -> Iterator[None]:
-    """Run the block with a folder on a small file system of its own, as it was and with room for a little more."""
+def small(machine: Machine, folder: str, options: str = "size=16m") -> Iterator[None]:
+    """Run the block with a folder on a small file system of its own, with all that is in it."""
+    kept = "/root/" + folder.replace("/", "_")
     mode = machine.run("stat --format %%a %s", folder).strip()
-    machine.run(f"mount -t tmpfs -o mode={mode},{options} tmpfs /mnt && cp -a {folder}/. /mnt")
-    machine.run(f"mount --move /mnt {folder} 2>/dev/null || (mount --bind /mnt {folder} && umount /mnt)")
+    machine.run(f"cp -a {folder} {kept} && mount -t tmpfs -o mode={mode},{options} tmpfs {folder}")
+    machine.run(f"cp -a {kept}/. {folder} && rm -r {kept}")
+    see_mounts(machine, folder)
     try:
         yield
     finally:
         free(machine, folder)
-        machine.run(f"mount --bind {folder} /mnt && umount {folder} && cp -a {folder} {folder}.before")
-        machine.run(f"rm -rf {folder}/* && cp -a /mnt/. {folder} && umount /mnt && rm -rf {folder}.before")
+        machine.run(f"cp -a {folder} {kept} && umount {folder} && find {folder} -mindepth 1 -delete")
+        machine.run(f"cp -a {kept}/. {folder} && rm -r {kept}")
+        see_mounts(machine, folder)
+
+
+def see_mounts(machine: Machine, folder: str) -> None:
+    """nginx has a view of the file systems of its own, in which later mounts are missing."""
+    if folder in OURS:
+        return
+    # Else systemd refuses a start that comes this often.
+    machine.run("systemctl reset-failed nginx.service; systemctl restart nginx.service")
 
 
 def fill(machine: Machine, folder: str, pages: int = 0) -> None:
@@ -128,6 +140,7 @@ def fill(machine: Machine, folder: str, pages: int = 0) -> None:
     machine.run(f"for i in 1 2 3 4 5 6; do head -c 4096 /dev/zero >{folder}/.spare$i; done")
     machine.run(f"cat /dev/zero >{folder}/.filler 2>/dev/null || true")
     machine.run(f"for i in $(seq {pages}); do rm {folder}/.spare$i; done")
+    assert int(machine.run(f"stat --file-system --format %f {folder}")) == pages
 
 
 def free(machine: Machine, folder: str) -> None:
@@ -136,7 +149,7 @@ def free(machine: Machine, folder: str) -> None:
 
 class TestDiskFullForCertbot:
     # What certbot writes first is the key, last the renewal file; a lineage is written into at any of these.
-    @pytest.mark.parametrize("pages", [0, 2, 4])
+    @pytest.mark.parametrize("pages", [0, 4])
     def test_the_certificate_before_is_served_and_the_next_run_heals(self, machine: Machine, pages: int) -> None:
         before = shop(machine).served()
         shop(machine).make_due()

@@ -153,7 +153,7 @@ class TestThirdSite:
         assert (shop(machine).served(), blog(machine).served()) == run.before[machine.name]
         assert set(fact(machine)["certificates"]) == {"shop", "blog", "three"}
         assert fact(machine)["certificates"]["three"]["names"] == ["three.example.test", "two.example.test"]
-        assert 'asgi_deploy_certificate_problems{name="three"}' in metrics(machine)
+        assert 'asgi_deploy_certificate_problems{certificate="three"}' in metrics(machine)
         assert_well(machine, "shop", "blog", "three")
 
     def test_absent_takes_it_away(self, machines: list[Machine], run: Run, play: Playbook) -> None:

@@ -130,7 +130,7 @@ class TestLifetimes:
         hours = (told["not_after"] - told["renew_at"]) / 3600
         # The last one was for 90 days.
         assert abs(hours - 720) < 1
-        assert metrics(machine)['asgi_deploy_certificate_renew_at_timestamp_seconds{name="shop"}'] == told["renew_at"]
+        assert metrics(machine)['asgi_deploy_certificate_renew_at_timestamp_seconds{certificate="shop"}'] == int(told["renew_at"])
 
 
 class TestSixDays:
