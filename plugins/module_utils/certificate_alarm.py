@@ -19,7 +19,6 @@ import socket
 import time
 import typing as t
 import urllib.error
-import urllib.parse
 import urllib.request
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import locked, words_of
@@ -165,8 +164,8 @@ def _post(url: str, content: Json) -> t.Optional[str]:
 
 
 def _without(url: str, text: str) -> str:
-    parts = urllib.parse.urlsplit(url)
-    for secret in (url, parts.netloc, parts.path, parts.query):
-        if len(secret) > 1:
-            text = text.replace(secret, "***")
+    # Not by urllib: it may be the address that it could not read.
+    rest = url.partition("://")[2]
+    for secret in (url, rest, rest.partition("/")[2], rest.partition("?")[2]):
+        text = text.replace(secret, "***") if secret else text
     return text

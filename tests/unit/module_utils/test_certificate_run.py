@@ -30,6 +30,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.certificate_run import
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate_state import Config, Store
 
 MakePair = t.Callable[..., Path]
+Later = t.Callable[[int], None]
 NAME = "shop.example.com"
 
 
@@ -58,8 +59,8 @@ class Nginx:
                 context.load_cert_chain(folder / "current/fullchain.pem", folder / "current/privkey.pem")
                 self._contexts[domain] = context
 
-    def _choose(self, connection: ssl.SSLSocket, name: str | None, _context: ssl.SSLContext) -> None:
-        connection.context = self._contexts[name or ""]
+    def _choose(self, connection: ssl.SSLObject, name: str, _context: ssl.SSLContext) -> None:
+        connection.context = self._contexts[name]
 
     def _serve(self) -> None:
         while True:
@@ -155,6 +156,12 @@ def bench(tmp_path: Path, make_pair: MakePair, monkeypatch: pytest.MonkeyPatch) 
     made = Bench(tmp_path, make_pair)
     yield made
     made.nginx.stop()
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    now = time.time()
+    return lambda days: monkeypatch.setattr(time, "time", lambda: now + days * 86400)
 
 
 @pytest.fixture
@@ -268,9 +275,9 @@ def test_a_foreign_key_is_never_served(shop: Bench, make_pair: MakePair) -> None
     assert shop.nginx.commands == []
 
 
-def test_an_expired_one_is_not_switched_to(shop: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_one_is_not_switched_to(shop: Bench, later: Later) -> None:
     shop.issue("shop", NAME, days=1)
-    monkeypatch.setattr(time, "time", lambda at=time.time(): at + 2 * 86400)
+    later(2)
     report = shop.work()
     assert "expired on" in report.problems[0]
     assert shop.link("shop") == "bootstrap"
@@ -364,12 +371,12 @@ def test_a_link_that_cannot_be_switched(shop: Bench) -> None:
     assert shop.nginx.reloads() == 0
 
 
-def test_an_end_that_comes_near(shop: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_end_that_comes_near(shop: Bench, later: Later) -> None:
     shop.issue("shop", NAME, days=90)
     assert shop.work().problems == []
-    monkeypatch.setattr(time, "time", lambda at=time.time(): at + 74 * 86400)
+    later(74)
     assert shop.work().problems == []
-    monkeypatch.setattr(time, "time", lambda at=time.time(): at + 2 * 86400)
+    later(76)
     (problem,) = shop.work().problems
     assert problem.startswith("shop: it expires on ")
     assert "was to be renewed from" in problem
