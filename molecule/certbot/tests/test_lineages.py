@@ -120,6 +120,49 @@ class TestShared:
         assert reloads_of(machine) == reloads + 1
 
 
+class TestOtherSource:
+    """The site shop goes from certbot's certificate to the self-signed pair, to plain HTTP, and back."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def before(cls, machines: list[Machine]) -> dict[str, str]:
+        return {machine.name: shop(machine).served() for machine in machines}
+
+    @pytest.mark.parametrize("source", ["self_signed", "none"])
+    def test_the_certificate_waits_with_certbot(
+        self, machines: list[Machine], play: Playbook, before: dict[str, str], source: str
+    ) -> None:
+        with counted(machines) as orders:
+            play(extra={"nginx_proxy_sites": sourced(source)}, code=0)
+        assert set(orders.values()) == {0}
+        for machine in machines:
+            if source == "none":
+                answer = machine.ask("http://shop.example.test/")
+                assert (answer.status, answer.body) == (200, "shop\n")
+            else:
+                assert "asgi.deploy bootstrap" in shop(machine).issuer()
+            assert shop(machine).on_disk() == before[machine.name]
+            # It is no problem that it is not served.
+            assert_well(machine, "blog")
+
+    def test_it_is_served_again_without_an_order(
+        self, machines: list[Machine], play: Playbook, before: dict[str, str]
+    ) -> None:
+        with counted(machines) as orders:
+            play(code=0)
+        assert set(orders.values()) == {0}
+        for machine in machines:
+            assert shop(machine).served() == before[machine.name]
+            assert_well(machine)
+
+
+def sourced(source: str) -> list[dict[str, Any]]:
+    return [
+        site(name, domains, **({"tls": {"source": source}} if name == "shop" else {}))
+        for name, domains in SITES.items()
+    ]
+
+
 def reloads_of(machine: Machine) -> int:
     journal = machine.run("journalctl --unit nginx.service -o cat")
     return journal.count("Reloaded nginx.service")
