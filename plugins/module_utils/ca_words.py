@@ -65,7 +65,7 @@ def words_of_run(
         return Words("busy", "another certbot is running on this host")
     start = log.rfind(_RUN)
     run = log[start:] if start >= beginning else ""
-    names: t.Dict[str, str] = dict(_FAILED.findall(output))
+    names: t.Dict[str, str] = {name: _line(said) for name, said in _FAILED.findall(output)}
     last: t.Optional[t.Tuple[int, str, t.Mapping[str, t.Any]]] = None
     for status, headers, text in _ANSWER.findall(run):
         body = _json(text)
@@ -107,7 +107,7 @@ def _other(run: str, output: str) -> Words:
     if not text.strip():
         text = "\n".join(re.findall(r":ERROR:[\w.]+:(.*)", run))
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith(_PHRASES)]
-    return Words("other", "certbot: " + (" ".join(lines)[-1000:] or "it failed without a word, see " + LOG))
+    return Words("other", "certbot: " + (_line(" ".join(lines))[-1000:] or "it failed without a word, see " + LOG))
 
 
 def _rate_limited(headers: str, problem: t.Mapping[str, t.Any], now: float) -> Words:
@@ -150,8 +150,12 @@ def _detail(problem: t.Mapping[str, t.Any]) -> str:
     for other in others if isinstance(others, list) else []:
         if isinstance(other, dict) and not _name(other):
             parts.append(str(other.get("detail", "")))
-    # The CA's text goes to a terminal and into a log: one line, and nothing that moves the cursor.
-    return re.sub(r"[\s\x00-\x1f\x7f]+", " ", "; ".join(filter(None, parts))).strip()[:1000]
+    return _line("; ".join(filter(None, parts)))[:1000]
+
+
+def _line(text: str) -> str:
+    """Return a text of the CA's for a terminal and a log: one line, and nothing that moves the cursor."""
+    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
 
 
 def _name(item: t.Mapping[str, t.Any]) -> str:

@@ -165,3 +165,5 @@ def test_a_run_that_wrote_no_log_is_not_taken_for_the_one_before() -> None:
 def test_what_moves_a_cursor_is_left_out() -> None:
     words = words_of_run(log(answer(problem("malformed", "\x1b[2J red\r\nnext"))), "")
     assert words.text == "the CA refused: [2J red next"
+    assert words_of_run("", "a\x1b]0;b\x07\x9bc\n").text == "certbot: a ]0;b c"
+    assert words_of_run("", "Domain: a\nType: b\nDetail: c\x1bd\n").names == {"a": "c d"}
