@@ -58,7 +58,7 @@ def normalise_certificates(values: Values, sites: Sites | None) -> dict[str, t.A
         **server,
         **account,
         "ca_bundle": values["certbot_ca_bundle"],
-        "dns": dns_of(values, any(item["challenge"] == "dns" for item in certificates)),
+        "dns": dns_of(values, any(item["challenge"] == "dns" and item["state"] == "present" for item in certificates)),
         "probe": values["certbot_probe"],
         "ignore_cooldown": values["certbot_ignore_cooldown"],
         "version": version_of(values),
