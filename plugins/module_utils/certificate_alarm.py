@@ -166,6 +166,7 @@ def _post(url: str, content: Json) -> t.Optional[str]:
 def _without(url: str, text: str) -> str:
     # Not by urllib: it may be the address that it could not read.
     rest = url.partition("://")[2]
-    for secret in (url, rest, rest.partition("/")[2], rest.partition("?")[2]):
+    password = rest.partition("@")[0].partition(":")[2] if "@" in rest else ""
+    for secret in (url, rest, rest.partition("/")[2], rest.partition("?")[2], password):
         text = text.replace(secret, "***") if secret else text
     return text

@@ -206,6 +206,7 @@ def test_a_redirect_is_not_followed(store: Store, hook: Hook) -> None:
         ("http://127.0.0.1:9/services/S3CRET", "Connection refused"),
         ("http://127.0.0.1:9x/services/S3CRET", "nonnumeric port"),
         ("http://[::1/services/S3CRET", ""),
+        ("http://me:S3CRET@127.0.0.1:9/", ""),
         ("http://nowhere.invalid/services/S3CRET", ""),
     ],
 )
