@@ -85,7 +85,7 @@ def problems_of(
         with _token_file(webroot, token):
             return _problems(names, token, probe, "no site serves it from " + webroot)
     except OSError as error:
-        return {name: "{0}: its challenge cannot be answered: {1}".format(name, words_of(error)) for name in names}
+        return dict.fromkeys(names, "challenges cannot be answered: " + words_of(error))
 
 
 @contextlib.contextmanager

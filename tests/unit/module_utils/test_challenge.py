@@ -178,7 +178,7 @@ class TestHere:
         (tmp_path / "file").write_text("")
         said = probe(tmp_path / "file", NAME, "www.example.com")
         assert said == {
-            name: f"{name}: its challenge cannot be answered: {tmp_path}/file/.well-known: Not a directory"
+            name: f"challenges cannot be answered: {tmp_path}/file/.well-known: Not a directory"
             for name in (NAME, "www.example.com")
         }
 
