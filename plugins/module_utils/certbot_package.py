@@ -23,18 +23,38 @@ Run = t.Callable[..., t.Tuple[int, str, str]]
 
 def packaged_version(run: Run, os_release: str = "/etc/os-release") -> t.Optional[str]:
     """Return the version that is installed, or else the one that apt would install; None where nothing tells."""
-    code, output, _errors = run(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Version}", "certbot"])
-    if code == 0 and output.startswith("ii"):
-        return _upstream(output[2:])
-    _code, output, _errors = run(["apt-cache", "policy", "certbot"], environ_update={"LC_ALL": "C.UTF-8"})
-    candidate = re.search(r"^ *Candidate:(.*)$", output, re.MULTILINE)
+    installed = _installed(run, "certbot")
+    if installed:
+        return _upstream(installed)
+    candidate = _candidates(run, "certbot").get("certbot")
     release = dict(re.findall(r'^([A-Z_]+)="?([^"\n]*)"?$', read_text(os_release) or "", re.MULTILINE))
     of_release = _OF_RELEASES.get((release.get("ID", ""), release.get("VERSION_ID", "")))
-    return (_upstream(candidate[1]) if candidate else None) or of_release
+    return (_upstream(candidate) if candidate else None) or of_release
+
+
+def has_plugin(run: Run, plugin: str) -> t.Optional[bool]:
+    """Return whether the distribution packages certbot's DNS plugin; None where apt knows nothing yet."""
+    package = "python3-certbot-dns-" + plugin
+    if _installed(run, package):
+        return True
+    candidates = _candidates(run, "certbot", package)
+    return package in candidates if "certbot" in candidates else None
 
 
 def knows_profiles(version: str) -> bool:
     return tuple(map(int, re.findall(r"\d+", version)[:2])) >= _WITH_PROFILES
+
+
+def _installed(run: Run, package: str) -> t.Optional[str]:
+    code, output, _errors = run(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Version}", package])
+    return output[2:].strip() if code == 0 and output.startswith("ii") else None
+
+
+def _candidates(run: Run, *packages: str) -> t.Dict[str, str]:
+    """Return the packages that apt would install, and their versions."""
+    _code, output, _errors = run(["apt-cache", "policy", *packages], environ_update={"LC_ALL": "C.UTF-8"})
+    found = re.findall(r"^(\S+):\n(?: .*\n)*? *Candidate: *([^(\s]\S*)$", output, re.MULTILINE)
+    return dict(found)
 
 
 def _upstream(version: str) -> t.Optional[str]:

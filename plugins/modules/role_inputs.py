@@ -55,11 +55,11 @@ options:
       kind:
         description: >-
           What it is. Of an application, the name must be nobody else's, nor of one that is to go (C(absent)). A
-          C(profile) needs a certbot that knows profiles, and a version of certbot that is installed (C(own_certbot))
-          a place that nobody else's has. The others must be there.
+          C(profile) needs a certbot that knows profiles, a C(dns_plugin) the distribution's package, and a version of
+          certbot that is installed (C(own_certbot)) a place that nobody else's has. The others must be there.
         type: str
         required: true
-        choices: [absent, application, authorities, folder, group, interpreter, own_certbot, profile]
+        choices: [absent, application, authorities, dns_plugin, folder, group, interpreter, own_certbot, profile]
       path:
         description: Place in the inventory, for the message.
         type: str
@@ -108,7 +108,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import knows_profiles, packaged_version
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import (
+    has_plugin,
+    knows_profiles,
+    packaged_version,
+)
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of
 from ansible_collections.asgi.deploy.plugins.module_utils.lineage import replaced_by_staging
@@ -146,6 +150,12 @@ def profile_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
     return "no value with certbot {0}, which this host has; 4.0 or later knows profiles (certbot_version)".format(
         version
     )
+
+
+def dns_plugin_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
+    if has_plugin(module.run_command, name) is not False:
+        return None
+    return "a plugin that this host's distribution has a package of, or this one with certbot_version, from PyPI"
 
 
 def staging_problem(staging: t.Mapping[str, t.Any]) -> t.Optional[str]:
@@ -207,6 +217,7 @@ CHECKS = {
     "absent": absent_problem,
     "application": application_problem,
     "authorities": authorities_problem,
+    "dns_plugin": dns_plugin_problem,
     "folder": folder_problem,
     "group": group_problem,
     "interpreter": interpreter_problem,

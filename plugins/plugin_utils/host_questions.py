@@ -62,6 +62,9 @@ def _certificates(structure: Structure) -> dict[str, t.Any]:
     ]
     if structure["version"] is None:
         named += [item for path, value in structure["profiles"].items() for item in _named("profile", path, value)]
+        if structure["dns"]:
+            # Debian 13 has fewer of them than 12.
+            named += _named("dns_plugin", "certbot_dns_plugin", structure["dns"]["plugin"])
     staging = {"server": structure["server"], "certificates": present} if structure["staging"] else None
     return {"named": named, "staging": staging}
 

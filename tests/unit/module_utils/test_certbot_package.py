@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import knows_profiles, packaged_version
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import (
+    has_plugin,
+    knows_profiles,
+    packaged_version,
+)
 
 BOOKWORM = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'
 TRIXIE = 'ID=debian\nVERSION_ID="13"\n'
@@ -56,3 +60,24 @@ def test_version(
 )
 def test_profiles(version: str, knows: bool) -> None:
     assert knows_profiles(version) is knows
+
+
+OVH = "python3-certbot-dns-ovh"
+CERTBOT = "certbot:\n  Installed: 4.0.0-2\n  Candidate: 4.0.0-2\n  Version table:\n *** 4.0.0-2 500\n"
+
+
+@pytest.mark.parametrize(
+    ("installed", "policy", "has"),
+    [
+        (True, "", True),
+        (False, CERTBOT + OVH + ":\n  Installed: (none)\n  Candidate: 2.0.0-1\n  Version table:\n", True),
+        # A package that another one only names.
+        (False, CERTBOT + OVH + ":\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n", False),
+        (False, CERTBOT, False),
+        # A new host: apt has no lists, and says nothing of either.
+        (False, "", None),
+    ],
+)
+def test_plugin(fake_run: t.Any, installed: bool, policy: str, has: bool | None) -> None:
+    run = fake_run({"dpkg-query": (0, "ii 2.0.0-1", "") if installed else (1, "", ""), "apt-cache": (0, policy, "")})
+    assert has_plugin(run, "ovh") is has

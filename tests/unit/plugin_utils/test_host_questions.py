@@ -14,6 +14,12 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Hos
 
 Normalise = t.Callable[..., dict[str, t.Any]]
 
+DNS = {
+    "certbot_certificates": [{"name": "all", "domains": ["*.example.com"]}],
+    "certbot_challenge": "dns",
+    "certbot_dns_plugin": "ovh",
+    "certbot_dns_credentials": {"dns_ovh_application_key": "key"},
+}
 NAME = {"kind": "application", "path": "gunicorn_app_name", "value": "notes"}
 
 
@@ -32,6 +38,10 @@ NAME = {"kind": "application", "path": "gunicorn_app_name", "value": "notes"}
             {"name": "gone", "state": "absent", "profile": "old"},
             {"name": "here", "domains": ["here.example.com"], "profile": "shortlived"}]},
          [{"kind": "profile", "path": "certbot_certificates[1].profile", "value": "shortlived"}]),
+        ("certbot", DNS, [{"kind": "dns_plugin", "path": "certbot_dns_plugin", "value": "ovh"}]),
+        # PyPI has them all.
+        ("certbot", {**DNS, "certbot_version": "5.8.0"},
+         [{"kind": "own_certbot", "path": "certbot_version", "value": "5.8.0"}]),
         # A version of one's own knows profiles; only its place on the host is in question.
         ("certbot", {"certbot_profile": "shortlived", "certbot_version": "5.8.0"},
          [{"kind": "own_certbot", "path": "certbot_version", "value": "5.8.0"}]),
