@@ -177,10 +177,8 @@ class TestHere:
     def test_the_webroot_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         said = probe(tmp_path / "file", NAME, "www.example.com")
-        assert said == {
-            name: f"challenges cannot be answered: {tmp_path}/file/.well-known: Not a directory"
-            for name in (NAME, "www.example.com")
-        }
+        problem = f"challenges cannot be answered: {tmp_path}/file/.well-known: Not a directory"
+        assert said == {NAME: problem, "www.example.com": problem}
 
     def test_what_a_killed_run_left_is_removed(self, serve_at: Fixture, tmp_path: Path) -> None:
         folder = tmp_path / ".well-known" / "acme-challenge"
