@@ -111,7 +111,7 @@ class TlsFolders:
             if self._bootstrap_is_due(pair):
                 create_self_signed(self._bootstrap(pair), pair["domains"])
                 reload = True
-            if self._wrong_link(pair):
+            if self._wrong_link(pair) or self._comes_back(pair):
                 flip(self.current(pair["name"]), self._best(pair))
                 reload = True
             write_file(self._marker(pair), self._description(pair))
@@ -173,7 +173,7 @@ class TlsFolders:
         return True
 
     def _best(self, pair: Pair) -> str:
-        """Return what ``current`` should point at, where it points at nothing that nginx could open.
+        """Return what ``current`` should point at, where it points at nothing that nginx could open or is set anew.
 
         A site that comes back finds its certificate at once. One that got another name, or another lineage, is served
         with what certbot has for its names until the new certificate is there: that is better than a self-signed pair.
@@ -208,6 +208,16 @@ class TlsFolders:
             return target_of(link) != "bootstrap"
         # A lineage that was deleted by hand leaves a link to nothing, and nginx would not start.
         return not os.path.exists(link + "/fullchain.pem")
+
+    def _comes_back(self, pair: Pair) -> bool:
+        """Return whether a site of certbot's was none before, and a better pair is there than the self-signed one."""
+        if pair["source"] != "certbot" or target_of(self.current(pair["name"])) != "bootstrap":
+            return False
+        try:
+            was = json.loads(read_text(self._marker(pair)) or "{}").get("source")
+        except (ValueError, AttributeError):
+            return False
+        return was != "certbot" and self._best(pair) != "bootstrap"
 
     def _bootstrap_is_due(self, pair: Pair) -> bool:
         folder = self._bootstrap(pair)

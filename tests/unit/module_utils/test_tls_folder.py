@@ -224,11 +224,10 @@ def test_to_self_signed_to_none_and_back(tmp_path: Path, make_pair: MakePair, li
     certified.ensure(certified.stale())
     assert signed.ensure(signed.stale())
     assert os.readlink(link) == "bootstrap"
-    # nginx reads a pair that it can open; the program of certbot's role gives it the certificate.
-    assert not certified.ensure(certified.stale())
+    # The certificate waited with certbot.
+    assert certified.ensure(certified.stale())
+    assert os.readlink(link) == str(lineages / "notes")
     assert certified.absent() == certified.stale() == []
-    link.unlink()
-    link.symlink_to(lineages / "notes")
     # Without TLS, while a generation that has it is kept: out of certbot's reach, and as it was when it comes back.
     assert nothing.remove_foreign(lambda: {"notes"})
     assert not certified.ensure(certified.stale())
@@ -237,6 +236,35 @@ def test_to_self_signed_to_none_and_back(tmp_path: Path, make_pair: MakePair, li
     assert nothing.remove_foreign(set)
     certified.ensure(certified.stale())
     assert os.readlink(link) == str(lineages / "notes")
+
+
+def test_a_site_that_was_taken_off_its_certificate_stays_off(
+    tmp_path: Path, make_pair: MakePair, lineages: Path
+) -> None:
+    """certbot's role does that before it deletes one; other names of the site are no reason to undo it."""
+    shutil.copytree(make_pair("*.example.com"), lineages / "notes")
+    tls = folders(tmp_path, pair())
+    tls.ensure(tls.stale())
+    link = tmp_path / "notes" / "current"
+    link.unlink()
+    link.symlink_to("bootstrap")
+    assert tls.stale() == []
+    other = folders(tmp_path, pair("notes", "blog.example.com"))
+    assert other.ensure(other.stale())
+    assert os.readlink(link) == "bootstrap"
+
+
+def test_a_site_that_comes_back_without_a_certificate_of_its_own(
+    tmp_path: Path, make_pair: MakePair, lineages: Path
+) -> None:
+    tls = folders(tmp_path, pair())
+    tls.ensure(tls.stale())
+    folders(tmp_path).remove_foreign(lambda: {"notes"})
+    # While it was gone, another site got a certificate for its name.
+    shutil.copytree(make_pair("notes.example.com"), lineages / "memo")
+    assert tls.ensure(tls.stale())
+    assert os.readlink(tls.current("notes")) == str(lineages / "memo")
+    assert tls.stale() == []
 
 
 def test_self_signed_goes_back_to_its_own_pair(tmp_path: Path, make_pair: MakePair) -> None:
