@@ -29,9 +29,9 @@ def link(machine: Machine, name: str) -> str:
     return machine.run(f"readlink /etc/nginx/tls/{name}/current").strip()
 
 
-@pytest.fixture(autouse=True, scope="class")
+@pytest.fixture(autouse=True, scope="module")
 def _as_before(machines: list[Machine], play: Playbook) -> Iterator[None]:
-    """Take the further lineages away after each class; the sites have their own certificates still."""
+    """Take the further lineages away at the end; the sites have their own certificates all the time."""
     yield
     wanted: list[dict[str, Any]] = [{"name": name, "domains": domains} for name, domains in SITES.items()]
     wanted += [{"name": name, "state": "absent"} for name in ("both", "store")]
@@ -126,7 +126,7 @@ class TestOtherSource:
     @pytest.fixture(scope="class")
     @classmethod
     def before(cls, machines: list[Machine]) -> dict[str, str]:
-        return {machine.name: shop(machine).served() for machine in machines}
+        return {machine.name: shop(machine).on_disk() for machine in machines}
 
     @pytest.mark.parametrize("source", ["self_signed", "none"])
     def test_the_certificate_waits_with_certbot(
