@@ -61,6 +61,11 @@ def run_for(command: str, lineages: t.Sequence[Lineage], store: Store, seconds: 
     return said
 
 
+def forget(store: Store) -> None:
+    """Let a command that comes back some day see all certificates: it may be for a new service then."""
+    store.forget(_SEEN)
+
+
 def _problem(command: str, lineage: Lineage, seconds: float) -> t.Optional[str]:
     environment = {**os.environ, "ASGI_DEPLOY_LINEAGE": lineage.folder, "ASGI_DEPLOY_NAME": lineage.name}
     done = run_as(["/bin/sh", "-c", command], environment=environment, seconds=seconds, umask=0o022)

@@ -12,7 +12,7 @@ import time
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import covers
-from ansible_collections.asgi.deploy.plugins.module_utils.certificate_command import run_for
+from ansible_collections.asgi.deploy.plugins.module_utils.certificate_command import forget, run_for
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate_deploy import (
     LIVE,
     STAYS,
@@ -102,6 +102,8 @@ def work(host: Host, server: Server, note: t.Optional[Note]) -> Report:
         changes += said.done
         for name, text in said.failed.items():
             failures[name].append(text)
+    else:
+        forget(host.store)
     return _report(host, changes, problems, failures, note)
 
 

@@ -73,6 +73,11 @@ class Store:
         os.makedirs(self._home, mode=0o700, exist_ok=True)
         write_file(os.path.join(self._home, name + ".json"), _text(content), 0o600)
 
+    def forget(self, name: str) -> None:
+        path = os.path.join(self._home, name + ".json")
+        if os.path.exists(path):
+            os.unlink(path)
+
     def publish(self, state: Json, textfile_dir: t.Optional[str]) -> t.List[str]:
         """Write down the state for all who ask. Returns what could not be written: no reason to stop anything."""
         complaints = []

@@ -458,6 +458,13 @@ class TestDeployCommand:
         shop.deploy_command = "true"
         assert shop.work().changes == ["shop: certbot_deploy_command has run"]
 
+    def test_one_that_comes_back_has_seen_nothing_either(self, shop: Bench, seen: t.Callable[[], list[str]]) -> None:
+        shop.issue("shop", NAME)
+        for command in (shop.deploy_command, None, shop.deploy_command):
+            shop.deploy_command = command
+            shop.work()
+        assert len(seen()) == 2
+
     def test_it_is_repeated_until_it_succeeds(self, shop: Bench) -> None:
         shop.issue("shop", NAME)
         shop.deploy_command = "echo postfix is; echo ' not there' >&2; false"
