@@ -32,6 +32,9 @@ ENTRY = "/etc/nginx/nginx.conf"
 #: Seconds in which nginx has to serve a certificate after the reload.
 PATIENCE = 10.0
 
+#: Seconds in which worker processes of before a reload may still answer.
+_LINGERING = 5.0
+
 #: Seconds in which a play has to be done with nginx.
 _LONGEST_CHANGE = 120.0
 
@@ -87,10 +90,28 @@ class Site:
         return self.is_linked() and self.is_served()
 
     def is_served(self) -> bool:
-        return self.served() == self.lineage.read().fingerprint
+        served = self.served()
+        return served is not None and self._has(served)
 
     def served(self) -> t.Optional[str]:
         return served_fingerprint(self.domains[0], self._port, self._proxy_protocol)
+
+    def settled(self) -> t.Optional[str]:
+        """Return what nginx serves when a reload is through.
+
+        For a moment after one a worker process of before may answer, although a new one has answered already.
+        """
+        deadline = time.monotonic() + _LINGERING
+        served = self.served()
+        while served is not None and self.is_linked() and self.is_deployable() and not self._has(served):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
+            served = self.served()
+        return served
+
+    def _has(self, fingerprint: str) -> bool:
+        return self.lineage.read().fingerprint == fingerprint
 
     def serves(self, served: t.Optional[str]) -> str:
         """Return whose certificate it is that nginx serves, or would: ``certbot``, ``bootstrap`` or ``other``."""

@@ -135,7 +135,7 @@ def _report(
 
 def _told(host: Host, lineage: Lineage, failures: t.Sequence[str]) -> Json:
     """Return what the state says of a lineage."""
-    sites = {site: site.served() for site in host.sites_of(lineage)}
+    sites = {site: site.settled() for site in host.sites_of(lineage)}
     told: Json = {
         "names": [],
         "issuer": None,
