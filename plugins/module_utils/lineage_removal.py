@@ -32,6 +32,9 @@ PATIENCE = 10.0
 #: What a CA answers to a revocation that an earlier run has done.
 _REVOKED = "alreadyRevoked"
 
+#: What to do where the CA did not revoke, by what went wrong.
+_REMEDIES = {"unreachable": "; run the play again when it answers"}
+
 Run = t.Callable[..., t.Tuple[int, str, str]]
 
 
@@ -102,7 +105,8 @@ class Removal:
                 problem = self._revoke(certbot, server)
                 if problem is not None:
                     self._serve_again(run, sites)
-                    raise ValueError("it was not revoked, and so not deleted: " + problem.text)
+                    remedy = _REMEDIES.get(problem.kind, "; with revoke: false it is deleted all the same")
+                    raise ValueError("it was not revoked, and so not deleted: " + problem.text + remedy)
             self._delete(certbot)
 
     def _sites(self) -> t.List[str]:

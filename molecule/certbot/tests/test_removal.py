@@ -200,7 +200,7 @@ class TestWithoutNginx:
 
     def test_removed(self, machines: list[Machine], play: Playbook) -> None:
         options = (
-            "--non-interactive --agree-tos --register-unsafely-without-email --webroot --webroot-path /var/www/acme"
+            "--non-interactive --agree-tos --register-unsafely-without-email --force-renewal --webroot -w /var/www/acme"
         )
         server = "--server https://localhost:14000/dir --cert-name solo --domain shop.example.test"
         for machine in machines:
