@@ -80,7 +80,10 @@ SITE: dict[str, t.Any] = {
     "quiet_paths": ["/health"],
 }  # fmt: skip
 BASE: dict[str, t.Any] = {
-    "nginx_proxy_sites": [SITE, {"name": "other", "domains": ["other.example.com"], "app": "notes"}],
+    "nginx_proxy_sites": [
+        SITE,
+        {"name": "other", "domains": ["other.example.com"], "app": "notes", "tls": {"lineage": "shared"}},
+    ],
     "nginx_proxy_tls_dir": "/etc/nginx/tls",
     "nginx_proxy_acme_webroot": "/var/www/acme",
     "nginx_proxy_ipv6": True,

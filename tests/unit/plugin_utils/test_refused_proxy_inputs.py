@@ -120,7 +120,7 @@ SITES: list[tuple[dict[t.Any, t.Any], str, str, str]] = [
     ({"tls": {"lineage": "../x"}}, ".tls.lineage", '"../x"', "lower-case letters, digits"),
     ({"tls": {"lineage": ""}}, ".tls.lineage", '""', "lower-case letters, digits"),
     ({"tls": {"lineage": "a", "source": "self_signed"}}, ".tls.lineage", '"a"', "no lineage unless source is certbot"),
-    ({"tls": {"lineage": "a", "source": "none"}}, ".tls.lineage", '"a"', "no lineage unless source is certbot (it is no"),
+    ({"tls": {"lineage": "a", "source": "none"}}, ".tls.lineage", '"a"', "no lineage unless source is certbot"),
     ({"tls": {"source": "none", "key": "/a"}}, ".tls.key", '"/a"', "no key unless source is files (it is none)"),
     ({"tls": {"hsts_max_age": -1}}, ".tls.hsts_max_age", "-1", "an integer of 0 or more"),
     ({"tls": {"hsts_max_age": True}}, ".tls.hsts_max_age", "true", "a whole number"),
