@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from lineages import FACT, PROGRAM, assert_visible, assert_well, blog, fact, renew, shop, watch
-from machine import Machine
+from machine import Machine, wait_for
 from playbook import Outcome, Playbook
 
 ALONE = str(Path(__file__).resolve().parents[1] / "role_alone.yml")
@@ -44,10 +44,12 @@ class TestHook:
         assert_well(machine)
 
     def test_killed_between_the_flip_and_the_reload(self, machine: Machine) -> None:
-        lineage, bootstrap = shop(machine), "/etc/nginx/tls/shop/bootstrap"
-        machine.run(f"ln -sfn bootstrap /etc/nginx/tls/shop/current && {PROGRAM} --status; systemctl reload nginx")
-        machine.run(f"ln -sfn {lineage.folder} /etc/nginx/tls/shop/current")
-        assert lineage.served() == machine.fingerprint(f"{bootstrap}/fullchain.pem")
+        lineage, folder = shop(machine), "/etc/nginx/tls/shop"
+        bootstrap = machine.fingerprint(f"{folder}/bootstrap/fullchain.pem")
+        machine.run(f"ln -sfn bootstrap {folder}/current && systemctl reload nginx.service")
+        wait_for("the self-signed pair", lambda: lineage.served() == bootstrap)
+        machine.run(f"ln -sfn {lineage.folder} {folder}/current")
+        assert lineage.served() == bootstrap
         code, output = machine.both(PROGRAM)
         assert (
             code,
