@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -36,7 +37,7 @@ class ActionModule(ActionBase):
         arguments = {
             "host": variables["inventory_hostname"],
             "folders": folders(structure),
-            "files": files(structure),
+            "files": json.dumps(files(structure)),
             "private": private_files(structure),
             "packages": packages(structure),
             "environment": environment_of(structure),

@@ -29,8 +29,8 @@ options:
     type: dict
     required: true
   files:
-    description: Files that anybody may read, absolute path to a dictionary of C(text) and C(mode).
-    type: dict
+    description: Files that anybody may read, absolute path to a dictionary of C(text) and C(mode), as JSON.
+    type: str
     required: true
   private:
     description: Files that only root may read, absolute path to text.
@@ -82,6 +82,7 @@ venv:
   returned: success
 """
 
+import json
 import os
 import typing as t
 
@@ -124,7 +125,11 @@ def needs_reload(module: AnsibleModule) -> bool:
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     params = module.params
     private = {path: {"text": text, "mode": "0600"} for path, text in params["private"].items()}
-    folders, stale, secret = stale_folders(params["folders"]), stale_files(params["files"]), stale_files(private)
+    folders, stale, secret = (
+        stale_folders(params["folders"]),
+        stale_files(json.loads(params["files"])),
+        stale_files(private),
+    )
     unused, exposed = unused_credentials(private), exposed_keys()
     before = {path: read_text(path) for path in stale}
     before.update({path: BEFORE if os.path.exists(path) else None for path in [*secret, *unused]})
@@ -159,8 +164,9 @@ def main() -> None:
         argument_spec={
             "host": {"type": "str", "default": "this host"},
             "folders": {"type": "dict", "required": True},
-            "files": {"type": "dict", "required": True},
-            # The whole: a suboption's text would be in the journal, where its newlines are spelt "\n" and so not found.
+            # In one piece, which is not logged: the journal would get all the texts with each run, 80 kB of them.
+            "files": {"type": "str", "required": True, "no_log": True},
+            # Nothing that comes back may hold a text of these either.
             "private": {"type": "dict", "default": {}, "no_log": True},
             "packages": {"type": "list", "elements": "str", "required": True},
             "environment": {
