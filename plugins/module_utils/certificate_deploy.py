@@ -33,7 +33,10 @@ ENTRY = "/etc/nginx/nginx.conf"
 PATIENCE = 10.0
 
 #: Seconds in which worker processes of before a reload may still answer.
-_LINGERING = 5.0
+LINGERING = 5.0
+
+#: How often in a row a site has to be served anew before it counts: the first answer may be luck.
+_SURE = 3
 
 #: Seconds in which a play has to be done with nginx.
 _LONGEST_CHANGE = 120.0
@@ -96,12 +99,11 @@ class Site:
     def served(self) -> t.Optional[str]:
         return served_fingerprint(self.domains[0], self._port, self._proxy_protocol)
 
-    def settled(self) -> t.Optional[str]:
-        """Return what nginx serves when a reload is through.
+    def settled(self, deadline: float) -> t.Optional[str]:
+        """Return what nginx serves when a reload is through, or at the ``deadline``.
 
         For a moment after one a worker process of before may answer, although a new one has answered already.
         """
-        deadline = time.monotonic() + _LINGERING
         served = self.served()
         while served is not None and self.is_linked() and self.is_deployable() and not self._has(served):
             if time.monotonic() > deadline:
@@ -269,9 +271,10 @@ def _put_back(sites: t.Sequence[Site], failed: t.Dict[str, str]) -> None:
 
 def _wait_until_served(sites: t.Sequence[Site], patience: float) -> t.List[Site]:
     """Return the sites whose certificate nginx does not serve when the patience is over."""
-    deadline = time.monotonic() + patience
-    waiting = [site for site in sites if not site.is_served()]
-    while waiting and time.monotonic() < deadline:
+    deadline, times = time.monotonic() + patience, 0
+    while True:
+        waiting = [site for site in sites if not site.is_served()]
+        times = 0 if waiting else times + 1
+        if times == _SURE or time.monotonic() > deadline:
+            return waiting
         time.sleep(0.1)
-        waiting = [site for site in waiting if not site.is_served()]
-    return waiting

@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import covers
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate_command import forget, run_for
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate_deploy import (
+    LINGERING,
     LIVE,
     STAYS,
     Lineage,
@@ -116,8 +117,10 @@ def _report(
     host: Host, changes: t.List[str], problems: t.List[str], failures: Failures, note: t.Optional[Note]
 ) -> Report:
     certificates = {}
+    # One for all of them: where nginx is broken, none changes.
+    deadline = time.monotonic() + LINGERING
     for name, lineage in host.lineages.items():
-        certificates[name] = _told(host, lineage, failures.pop(name))
+        certificates[name] = _told(host, lineage, failures.pop(name), deadline)
         problems += ["{0}: {1}".format(name, problem) for problem in certificates[name]["problems"]]
     # Those that are left are not the inventory's.
     problems += ["{0}: {1}".format(name, problem) for name in sorted(failures) for problem in failures[name]]
@@ -133,9 +136,9 @@ def _report(
     return Report(changes, problems, waiting, state)
 
 
-def _told(host: Host, lineage: Lineage, failures: t.Sequence[str]) -> Json:
-    """Return what the state says of a lineage."""
-    sites = {site: site.settled() for site in host.sites_of(lineage)}
+def _told(host: Host, lineage: Lineage, failures: t.Sequence[str], deadline: float) -> Json:
+    """Return what the state says of a lineage. :param deadline: for what a reload may still change"""
+    sites = {site: site.settled(deadline) for site in host.sites_of(lineage)}
     told: Json = {
         "names": [],
         "issuer": None,
