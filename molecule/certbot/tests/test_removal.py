@@ -212,5 +212,6 @@ class TestWithoutNginx:
         }
         play(playbook=ALONE, extra=extra, code=0)
         for machine in machines:
-            assert machine.run("ls /etc/letsencrypt/renewal").split() == ["blog.conf", "shop.conf"]
+            assert machine.run("find /etc/letsencrypt -name 'solo*'") == ""
+            assert shop(machine).served() == shop(machine).on_disk()
         play(code=0)
