@@ -1,0 +1,79 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the host has to say of certbot's variables, in the words that a user sees."""
+
+from __future__ import annotations
+
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
+from ansible_collections.asgi.deploy.plugins.modules import role_inputs
+
+Params = dict[str, t.Any]
+
+TRIALS = "https://trials.example.com/dir"
+SERVERS = {"valid": "https://ca.example.com/dir", "trial": None}
+
+
+def bookworm(command: list[str], environ_update: Params | None = None) -> tuple[int, str, str]:
+    """Stand for a Debian 12 with certbot's package and no other of these."""
+    if command[0] == "dpkg-query":
+        return (0, "ii 2.1.0-4", "") if command[-1] == "certbot" else (1, "", "")
+    return 0, "certbot:\n  Candidate: 2.1.0-4\n", ""
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., list[str]]:
+    monkeypatch.setattr(role_inputs, "replaced_by_staging", lambda name, _server: SERVERS[name])
+
+    def ask(named: t.Sequence[Params] = (), staging: Params | None = None) -> list[str]:
+        params = {"pairs": [], "named": named, "staging": staging}
+        module = t.cast("t.Any", types.SimpleNamespace(params=params, run_command=bookworm))
+        return list(role_inputs.problems(module))
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "accepted"),
+    [
+        ("profile", "shortlived",
+         "no value with certbot 2.1.0, which this host has; 4.0 or later knows profiles (certbot_version)"),
+        ("dns_plugin", "ovh",
+         "a plugin that this host's distribution has a package of, or this one with certbot_version, from PyPI"),
+        ("folder", "/nonexistent", "a folder that is on the host"),
+        ("folder", "/etc", None),
+        ("authorities", "/nonexistent", "a file that is on the host, with certificates in PEM form"),
+        ("authorities", "/etc/passwd", "a file that is on the host, with certificates in PEM form"),
+    ],
+)  # fmt: skip
+def test_named(said: t.Callable[..., list[str]], kind: str, value: str, accepted: str | None) -> None:
+    found = said([{"kind": kind, "path": "certbot_x", "value": value}])
+    assert found == ([] if accepted is None else [f'certbot_x: "{value}" is refused; accepted: {accepted}'])
+
+
+def test_a_place_that_is_taken(
+    said: t.Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    link = tmp_path / "certbot"
+    monkeypatch.setattr(role_inputs, "Environments", lambda: Environments(str(tmp_path / "own"), str(link)))
+    asked = [{"kind": "own_certbot", "path": "certbot_version", "value": "5.8.0"}]
+    assert said(asked) == []
+    link.touch()
+    assert said(asked) == [
+        'certbot_version: "5.8.0" is refused; accepted: no value, or a host where its place is free: '
+        f"{link} is there already, and is not of this collection"
+    ]
+
+
+def test_a_trial_in_a_valid_certificates_place(said: t.Callable[..., list[str]]) -> None:
+    assert said(staging={"server": TRIALS, "certificates": ["trial"]}) == []
+    assert said(staging={"server": TRIALS, "certificates": ["trial", "valid"]}) == [
+        "certbot_staging: true is refused; accepted: false, as long as valid has a valid certificate from "
+        "https://ca.example.com/dir: what is for trials does not take its place"
+    ]
