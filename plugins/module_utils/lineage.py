@@ -86,7 +86,11 @@ class Lineage:
         # Another plugin's credentials would be used by nobody, and be taken for used by people.
         for key in [key for key in wanted.params() if key.startswith("dns_") and not key.startswith(prefix)]:
             wanted.remove(key)
-        wanted.set_webroots(self._webroots(wanted, params["webroot"]) if authenticator == "webroot" else {})
+        if authenticator != "webroot":
+            wanted.set_webroots({})
+        elif wanted.webroots():
+            # What is not in the map is renewed by webroot_path; certbot leaves out what the CA had not to be shown.
+            wanted.set_webroots({name: str(params["webroot"]) for name in wanted.webroots()})
         return wanted
 
     def _set_key(self, renewal: RenewalFile) -> None:
@@ -95,11 +99,6 @@ class Lineage:
             value = self.wanted[key]
             if value is not None and (renewal.get(key) or default).lower() != str(value):
                 renewal.set(key, str(value))
-
-    def _webroots(self, renewal: RenewalFile, webroot: str) -> t.Dict[str, str]:
-        """Return the map in the order that it has, which is certbot's."""
-        names = [name for name in renewal.webroots() if name in self.domains]
-        return dict.fromkeys([*names, *(name for name in self.domains if name not in names)], webroot)
 
     def has_other_key(self, run: Run) -> bool:
         return bool(self._other_key(run))
