@@ -88,10 +88,11 @@ class TestWebroot:
     ) -> None:
         checked, _outcome, orders = moved
         assert orders[machine.name] == 0
-        assert "+shop.example.test = /srv/acme" in checked.output
+        assert "+webroot_path = /srv/acme," in checked.output
         for lineage in (shop(machine), blog(machine)):
             assert lineage.renewal()["webroot_path"] == "/srv/acme,"
-            assert lineage.renewal()[lineage.domain] == "/srv/acme"
+            # certbot's map, which need not have the name, says nothing else.
+            assert machine.code(f"grep --quiet /var/www/acme {lineage.renewal_file}") == 1
 
     def test_the_timer_renews_by_it(self, machine: Machine, moved: object) -> None:
         before = shop(machine).served()
