@@ -15,7 +15,7 @@ from machine import Machine, wait_for
 from pebble import Pebble
 from playbook import Outcome, Playbook
 
-#: As prepare_dns.yml gives it to the name server.
+#: As tasks/name_server.yml gives it to the name server.
 SECRET = base64.b64encode(b"a secret of the tests").decode()
 WRONG = base64.b64encode(b"another secret of ours").decode()
 SECRETS = {"right": SECRET, "wrong": WRONG}
