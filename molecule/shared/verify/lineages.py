@@ -103,7 +103,17 @@ class Lineage:
         """Let certbot find at its next run that it has to renew, as it would near the end."""
         file = self.renewal_file
         self.machine.run(f"sed -i '/renew_before_expiry/d' {file}")
-        self.machine.run(f"sed -i '1i renew_before_expiry = 9999 days' {file}")
+        self.machine.run(f"sed -i '1i renew_before_expiry = {_AT_ONCE}' {file}")
+
+
+#: Longer than any certificate lives.
+_AT_ONCE = "9999 days"
+
+
+def no_longer_due(machine: Machine) -> None:
+    """Give the lineages that a test has made due their own thresholds again."""
+    due = f"grep --files-with-matches '{_AT_ONCE}' /etc/letsencrypt/renewal/*.conf"
+    machine.run(f"files=$({due}) && sed -i '/{_AT_ONCE}/d' $files && {PROGRAM}; true")
 
 
 def shop(machine: Machine) -> Lineage:
