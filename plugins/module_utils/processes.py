@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 import typing as t
 
 #: Of a command's output this much of the end is kept.
@@ -123,6 +124,35 @@ def _end(before: t.Collection[int]) -> None:
             except ChildProcessError:
                 # Not ours yet: its parent has been killed as well, and so it comes to us.
                 continue
+
+
+def end_those_of(folder: str, seconds: float = 5) -> None:
+    """Kill the processes that name a file below ``folder`` in their command line or work there, and see them end."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = [pid for pid in _processes() if pid != os.getpid() and _is_of(pid, folder)]
+        if not found:
+            return
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.05)
+
+
+def _is_of(pid: int, folder: str) -> bool:
+    try:
+        with open("/proc/{0}/cmdline".format(pid), "rb") as stream:
+            words = stream.read().decode(errors="replace").split("\0")
+        words.append(os.readlink("/proc/{0}/cwd".format(pid)))
+    except OSError:
+        return False
+    return any(word == folder or folder + "/" in word for word in words)
+
+
+def _processes() -> t.List[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def _descendants() -> t.Set[int]:

@@ -19,7 +19,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.build_tools import Too
 from ansible_collections.asgi.deploy.plugins.module_utils.index_access import index_access
 from ansible_collections.asgi.deploy.plugins.module_utils.installers import Environment, Install
 from ansible_collections.asgi.deploy.plugins.module_utils.ownership import give
-from ansible_collections.asgi.deploy.plugins.module_utils.processes import BuildError, run_as
+from ansible_collections.asgi.deploy.plugins.module_utils.processes import BuildError, end_those_of, run_as
 
 __all__ = ["BuildError", "Install", "Releases"]
 
@@ -153,6 +153,8 @@ class Releases:
             for name in set(os.listdir(self.folder)) - set(self.finished()) - set(used):
                 # What has no name of ours is not ours to remove.
                 if _NAME.fullmatch(name):
+                    # A tool's own child outlives the two that were killed above it, and would write on.
+                    end_those_of(self.path(name))
                     self.remove(name)
 
     def _make_folders(self, user: t.Any) -> None:
