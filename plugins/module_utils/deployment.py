@@ -159,6 +159,10 @@ class Deployment:
             due.append(lambda: self.published.settle(app, others))
         if self.history.releases()[-1:] != [release]:
             due.append(lambda: self._note(release, live))
+        used = self.slots.used_releases()
+        if self.releases.unfinished(used):
+            # Killed while it removed the oldest one, for instance.
+            due.append(lambda: self.releases.remove_unfinished(used))
         left = environment_file(self.name)
         if os.path.exists(left):
             due.append(lambda: os.unlink(left))

@@ -90,7 +90,7 @@ class Releases:
         :param used: releases that a slot runs: they stay, even if somebody has damaged them
         :raises BuildError: and nothing of the release is left
         """
-        self._remove_unfinished(used)
+        self.remove_unfinished(used)
         name = time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime()) + identity
         user = pwd.getpwnam(self.name)
         self._make_folders(user)
@@ -148,14 +148,17 @@ class Releases:
         """Return what the interpreter says of itself, "Python 3.13.5"."""
         return run_as([self.python, "-I", "--version"]).output.strip()
 
-    def _remove_unfinished(self, used: t.Collection[str]) -> None:
-        if os.path.isdir(self.folder):
-            for name in set(os.listdir(self.folder)) - set(self.finished()) - set(used):
-                # What has no name of ours is not ours to remove.
-                if _NAME.fullmatch(name):
-                    # A tool's own child outlives the two that were killed above it, and would write on.
-                    end_those_of(self.path(name))
-                    self.remove(name)
+    def unfinished(self, used: t.Collection[str]) -> t.List[str]:
+        """Return what a killed run has left of a release: half built, or half removed."""
+        names = set(os.listdir(self.folder)) if os.path.isdir(self.folder) else set()
+        # What has no name of ours is not ours to remove.
+        return sorted(name for name in names - set(self.finished()) - set(used) if _NAME.fullmatch(name))
+
+    def remove_unfinished(self, used: t.Collection[str]) -> None:
+        for name in self.unfinished(used):
+            # A tool's own child outlives the two that were killed above it, and would write on.
+            end_those_of(self.path(name))
+            self.remove(name)
 
     def _make_folders(self, user: t.Any) -> None:
         root = os.path.dirname(self.folder)

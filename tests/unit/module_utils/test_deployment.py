@@ -32,6 +32,7 @@ class World:
         self.wanted = False
         self.fails: dict[str, Exception] = {}
         self.due: list[str] = []
+        self.halves: list[str] = []
         self.settled = True
 
     def do(self, what: str) -> None:
@@ -65,6 +66,13 @@ class FakeReleases:
     def remove(self, name: str) -> None:
         self.world.do(f"remove {name}")
         self.world.there.remove(name)
+
+    def unfinished(self, used: t.Collection[str]) -> list[str]:
+        return [name for name in self.world.halves if name not in used]
+
+    def remove_unfinished(self, used: t.Collection[str]) -> None:
+        for name in self.unfinished(used):
+            self.world.do(f"remove {name}")
 
 
 class FakeSlots:
@@ -249,11 +257,11 @@ def test_nothing_to_do(world: World, make: Make) -> None:
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_what_a_killed_run_left_is_put_right(world: World, make: Make, tmp_path: Path, check_mode: bool) -> None:
     serving(world, "new")
-    world.wanted, world.settled, world.due = True, False, ["retire"]
+    world.wanted, world.settled, world.due, world.halves = True, False, ["retire"], ["half"]
     (tmp_path / "left").write_text("", encoding="utf-8")
     found = make().prepare(check_mode)
     assert (found["changed"], found["due"]) == (True, False)
-    assert world.done == ([] if check_mode else ["repair retire", "settle /r/new/app []"])
+    assert world.done == ([] if check_mode else ["repair retire", "settle /r/new/app []", "remove half"])
     assert (tmp_path / "left").exists() is check_mode
     assert make().history.releases() == ([] if check_mode else ["new"])
 

@@ -53,7 +53,7 @@ def test_what_it_goes_on_writing_to_is_removed_for_good(tmp_path: Path, start: S
     releases = Releases("notes", str(tmp_path), sys.executable)
     folder = Path(releases.path(NAME))
     orphan = start(WRITER, str(folder / "venv/lib"))
-    releases._remove_unfinished(())
+    releases.remove_unfinished(())
     assert orphan.wait(5) == -9
     assert not folder.exists()
 

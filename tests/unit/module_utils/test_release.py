@@ -153,3 +153,13 @@ def test_remove(releases: Releases) -> None:
     releases.remove("1")
     releases.remove("2")
     assert names(releases) == []
+
+
+def test_what_is_half_built_or_half_removed_is_known(releases: Releases) -> None:
+    whole = add(releases, "20260101T000000Z-aaaaaaaaaaaa")
+    half = add(releases, "20260102T000000Z-bbbbbbbbbbbb", finished=False)
+    used = add(releases, "20260103T000000Z-cccccccccccc", finished=False)
+    (Path(releases.folder) / "notes-of-somebody").mkdir()
+    assert releases.unfinished({used}) == [half]
+    releases.remove_unfinished({used})
+    assert sorted(os.listdir(releases.folder)) == [whole, used, "notes-of-somebody"]
