@@ -33,7 +33,8 @@ def outcomes(machines: list[Machine], play: Playbook) -> Iterator[list[Outcome]]
 
 def test_a_pair_that_was_renewed_in_place_is_served(machine: Machine, outcomes: list[Outcome]) -> None:
     assert [outcome.hosts[machine.name].changed for outcome in outcomes] == [
-        ["Put the configuration live"],
+        # The host also learns that certbot's certificate is nobody's business any more.
+        ["Put the configuration live", "Prepare the host"],
         ["Put the configuration live"],
         [],
     ]
