@@ -33,10 +33,10 @@ class TestRefusedByTheCA:
 
     def test_the_cas_own_words_are_shown(self, machine: Machine, outcome: Outcome) -> None:
         message = outcome.hosts[machine.name].message
-        assert (
-            "the CA refused: Order included an identifier for which issuance is forbidden by policy: "
-            '"blocked.example.test"'
-        ) in message
+        # Pebble says it of the order on Debian 12, and of the name alone on 13.
+        words = message.partition("the CA refused: ")[2]
+        assert "blocked.example.test" in words
+        assert "forbidden" in words
         assert "AttributeError" not in message
 
     def test_the_certificate_before_is_served(self, machine: Machine, outcome: Outcome, before: dict[str, str]) -> None:
