@@ -11,9 +11,10 @@ import re
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_units import TIMERS
+from ansible_collections.asgi.deploy.plugins.module_utils.renewal_file import FOLDER as RENEWAL
 
 CREDENTIALS = "/etc/letsencrypt/asgi-deploy"
-RENEWAL = "/etc/letsencrypt/renewal"
 
 _CREDENTIALS_OF = re.compile(r"dns-([a-z0-9]+)\.(?:ini|json)")
 
@@ -25,8 +26,6 @@ _RENEWS = re.compile(r"\bcertbot(?:-auto)?\b.*\brenew\b")
 
 #: The line of Debian's own package, which does nothing where systemd is.
 _NOT_WITH_SYSTEMD = "-d /run/systemd/system"
-
-_OUR_TIMERS = ("certbot.timer", "asgi-deploy-certificates.timer")
 
 
 def unused_credentials(keep: t.Collection[str], folder: str = CREDENTIALS, renewal: str = RENEWAL) -> t.List[str]:
@@ -62,7 +61,7 @@ def other_renewers(root: str = "") -> t.List[str]:
             if os.path.isfile(path) and any(map(_renews, (read_text(path) or "").splitlines())):
                 found.append(path[len(root) :])
     for path in sorted(glob.glob(root + "/etc/systemd/system/*.wants/*certbot*.timer")):
-        if os.path.basename(path) not in _OUR_TIMERS:
+        if os.path.basename(path) not in TIMERS:
             found.append(os.path.basename(path))
     return found
 

@@ -16,14 +16,13 @@ import typing as t
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.ca_words import LOG, Words, words_of_run
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_order import Certbot
-from ansible_collections.asgi.deploy.plugins.module_utils.certbot_turn import who
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_turn import UNIT, who
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import Certificate
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate_state import Config
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Run
 from ansible_collections.asgi.deploy.plugins.module_utils.renewal import interval, renew_before
 from ansible_collections.asgi.deploy.plugins.module_utils.renewal_file import FOLDER, TOP, RenewalFile
 
-UNIT = "certbot.service"
 TIMER = "certbot.timer"
 
 _KEY = "renew_before_expiry"

@@ -91,15 +91,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_keys import exposed_keys, protect
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_leftovers import other_renewers, unused_credentials
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_turn import UNIT
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments, Wanted
 from ansible_collections.asgi.deploy.plugins.module_utils.host_files import of_systemd, stale_files, write_files
 from ansible_collections.asgi.deploy.plugins.module_utils.packages import absent_packages
 
 #: Of what holds a secret a diff says only that it differs: it is for eyes and logs.
 BEFORE, AFTER = "(what it holds now)\n", "(something else, or another mode)\n"
-
-#: Its drop-in is ours: whatever killed the run that wrote it, systemd has to be told.
-UNIT = "certbot.service"
 
 
 def stale_folders(folders: t.Mapping[str, str]) -> t.Dict[str, str]:
@@ -118,7 +116,7 @@ def keep_folders(folders: t.Mapping[str, str]) -> None:
 
 
 def needs_reload(module: AnsibleModule) -> bool:
-    """Return whether a file of the unit was changed and systemd was not told: a run was killed."""
+    """Return whether the unit's drop-in, which is ours, was changed and systemd was not told: a run was killed."""
     return module.run_command(["systemctl", "show", "--property=NeedDaemonReload", UNIT])[1].strip().endswith("=yes")
 
 

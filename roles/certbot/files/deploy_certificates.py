@@ -13,10 +13,10 @@ import subprocess
 import sys
 
 from atomic import locked, words_of
-from certbot_turn import wait_for_turn
+from certbot_turn import UNIT, wait_for_turn
 from certificate_alarm import Alarm
 from certificate_deploy import Server
-from certificate_renewal import UNIT, is_stopping, note_of, recovered
+from certificate_renewal import is_stopping, note_of, recovered
 from certificate_run import Host, look, work
 from certificate_state import Store, read_config
 from certificate_status import table
