@@ -25,6 +25,9 @@ from ansible_collections.asgi.deploy.plugins.module_utils.renewal_file import FO
 
 TIMER = "certbot.timer"
 
+#: Looks whether all is well, and renews nothing.
+WATCH = "asgi-deploy-certificates.service"
+
 _KEY = "renew_before_expiry"
 
 Note = t.Dict[str, t.Any]
@@ -109,6 +112,11 @@ def timer_problem(run: Run, booted: str = "/run/systemd/system") -> t.Optional[s
 def is_stopping(run: Run) -> bool:
     """Return whether the host is going down: nothing can be started any more, and the run that ended says nothing."""
     return run(["systemctl", "is-system-running"])[1].strip() == "stopping"
+
+
+def forget_failures(run: Run) -> None:
+    """Let systemd forget what is mended: a unit would stay failed, for hours, until its timer starts it again."""
+    run(["systemctl", "reset-failed", UNIT, WATCH])
 
 
 def set_threshold(

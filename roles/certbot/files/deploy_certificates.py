@@ -16,7 +16,7 @@ from atomic import locked, words_of
 from certbot_turn import UNIT, wait_for_turn
 from certificate_alarm import Alarm
 from certificate_deploy import Server
-from certificate_renewal import is_stopping, note_of, recovered
+from certificate_renewal import forget_failures, is_stopping, note_of, recovered
 from certificate_run import Host, look, work
 from certificate_state import Store, read_config
 from certificate_status import table
@@ -56,6 +56,7 @@ def run(after_renewal, play):
     if report.problems or unwritten or (report.waiting and not play):
         return 1
     if not report.waiting:
+        forget_failures(call)
         say(Alarm(config.alarm, store).clear("asgi-deploy-certificates"))
     return 0
 
