@@ -47,6 +47,12 @@ class ActionModule(ActionBase):
             arguments = {"packages": packages(present), "users": names}
             result.update(self._execute_module("asgi.deploy.gunicorn_host", arguments, task_vars=variables))
             result.pop("invocation", None)
+        wanted = [f"{item['name']}:{item['hop']['port']}" for item in present if item["hop"]]
+        result["open"] = bool(wanted)
+        # At the end of the play, when no proxy uses them any more. Those of removed applications go with these.
+        result["close"] = [
+            hop for hop in result.get("hops", []) if hop not in wanted and hop.partition(":")[0] in names
+        ]
         result["present"] = names
         result["absent"] = [application["name"] for application in chosen if application["state"] == "absent"]
         return result

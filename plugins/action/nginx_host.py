@@ -11,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.host_library import FOLDER, library
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import PROBE
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import probe_for
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import LIBRARY, packages, repository_of
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
@@ -54,7 +54,7 @@ class ActionModule(ActionBase):
             "files": files,
             "absent": [] if key else [SOURCES, PREFERENCES, KEYRING],
             "packages": packages(proxy),
-            "probe": PROBE,
+            "probe": probe_for(proxy["looked_up"]),
             "key": key,
         }
         result.update(self._execute_module("asgi.deploy.nginx_host", arguments, task_vars=variables))

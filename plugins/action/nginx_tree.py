@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import HIDDEN
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import PROBE, host_facts, nginx_version
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import host_facts, nginx_version, probe_for
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import MASKED, folders
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import (
     build_tree,
@@ -33,7 +33,12 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
-        probe = self._task.args.get("probe") or self._low_level_execute_command(PROBE)["stdout"]
+        try:
+            proxy = normalise(ROLE, Host(variables, self._templar.template))
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
+        probe = self._task.args.get("probe")
+        probe = probe or self._low_level_execute_command(probe_for(proxy["looked_up"]))["stdout"]
         installed = "nginx version:" in probe
         if "masked" in probe.split():
             # Found here, in the first play: later the package is installed, and nothing can start it.
@@ -41,7 +46,6 @@ class ActionModule(ActionBase):
         if not installed and not self._task.check_mode:
             raise AnsibleActionFail("nginx is not installed on this host: " + probe.strip())
         try:
-            proxy = normalise(ROLE, Host(variables, self._templar.template))
             if proxy["generation"] is None:
                 arguments = self._tree(proxy, probe)
             elif not installed:

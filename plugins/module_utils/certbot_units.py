@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.module_utils.units import SERVES, states_of
+
 #: Debian's, which renews, and ours, which looks whether all is well.
 TIMERS = ("certbot.timer", "asgi-deploy-certificates.timer")
 
@@ -26,20 +28,9 @@ def ensure_timers(run: Run, check_mode: bool) -> bool:
     known = [timer for timer in TIMERS if any(os.path.exists(os.path.join(folder, timer)) for folder in _FOLDERS)]
     if not known:
         return False
-    _code, output, _errors = run(["systemctl", "show", "--property=Id,ActiveState,UnitFileState", *known])
-    idle = [name for name, state in _states(output).items() if state != ("active", "enabled")]
+    idle = [name for name, state in states_of(run, known).items() if state != SERVES]
     if idle and not check_mode:
         code, output, errors = run(["systemctl", "enable", "--now", *idle])
         if code:
             raise ValueError("systemctl enable --now {0}: {1}".format(" ".join(idle), (errors or output).strip()))
     return bool(idle)
-
-
-def _states(shown: str) -> t.Dict[str, t.Tuple[str, str]]:
-    """Read what ``systemctl show`` printed of several units: active or not, enabled or not."""
-    states = {}
-    for block in shown.strip().split("\n\n"):
-        properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if "Id" in properties:
-            states[properties["Id"]] = (properties.get("ActiveState", ""), properties.get("UnitFileState", ""))
-    return states

@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.hooks import environment_file
+from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hops
 from ansible_collections.asgi.deploy.plugins.module_utils.published import Published
 from ansible_collections.asgi.deploy.plugins.module_utils.slots import SLOTS
 
@@ -95,7 +96,10 @@ class _Removal:
         self._begun = os.path.join(self._root, _BEGUN)
         self._data = os.path.join(base, "var/lib", name)
         self._published = Published(name, [], os.path.join(base, "var/www"))
-        self._units = ["{0}@{1}.{2}".format(name, slot, kind) for slot in SLOTS for kind in ("socket", "service")]
+        slots = ["{0}@{1}.{2}".format(name, slot, kind) for slot in SLOTS for kind in ("socket", "service")]
+        # The ports first: nothing comes in any more while the slots drain.
+        self._hops = Hops(run, base)
+        self._units = [*self._hops.units_of(name), *slots]
 
     def found(self) -> t.List[str]:
         other = somebody_elses(self.name, self._base)
@@ -111,7 +115,8 @@ class _Removal:
         published = [] if self._published.is_settled("", []) else [self._published.folder]
         users = ["user " + self.name] if _user(self.name) is not None else []
         groups = ["group " + self.name] if _has_group(self.name) else []
-        return [*self._unit_files(), *self._folders(), *published, *users, *groups]
+        hops = self._hops.fences_of(self.name)
+        return [*self._unit_files(), *hops, *self._folders(), *published, *users, *groups]
 
     def remove(self) -> None:
         os.makedirs(self._root, exist_ok=True)
@@ -119,7 +124,7 @@ class _Removal:
             write_file(self._begun, "The removal of {0} has begun.\n".format(self.name), mode=0o600)
         self._stop()
         self._forget_secrets()
-        for path in self._unit_files():
+        for path in [*self._unit_files(), *self._hops.fences_of(self.name)]:
             os.unlink(path)
         self._run(["systemctl", "daemon-reload"])
         # One that had failed would be listed, and alarm somebody, for ever.

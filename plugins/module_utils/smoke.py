@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the asgi.deploy authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The request through nginx that confirms a switch: it has to be the new release that answers."""
+"""The request through nginx, or as from a proxy, that confirms a switch: the new release has to answer it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ SLOT_HEADER = "X-Asgi-Deploy-Slot"
 #: Seconds between two requests: nginx's kept connections to the slot before have to be used up, one by each.
 _PAUSE = 0.02
 
+#: Of so many requests one at least comes to each host of a fleet as a rule.
+_TRIES = 10
+
 
 class Answer(t.NamedTuple):
     """``slot`` is the one that the probe was for, or None where another one or nginx itself answered."""
@@ -27,12 +30,15 @@ class Answer(t.NamedTuple):
 
 
 class Smoke(t.NamedTuple):
-    """:param domain: the site's; :param https: whether it speaks TLS; :param timeout: seconds"""
+    """:param domain: the site's; :param https: whether it speaks TLS; :param timeout: seconds
+    :param port: where a host without nginx is reached by the proxies
+    """
 
     path: str
     domain: str
     https: bool
     timeout: int
+    port: t.Optional[int] = None
 
     def ask(self, probe: str) -> Answer:
         """Ask this host's nginx once. Status 0 where there is no answer."""
@@ -52,10 +58,10 @@ class Smoke(t.NamedTuple):
     def reaches(self, probe: str) -> bool:
         """Return whether requests through nginx reach the slot of the probe, and are answered well.
 
-        Where not, because of a maintenance page or an access rule, they tell nothing of a release either.
+        Where not, because of a maintenance page or an access rule, they tell nothing of a release either. Several are
+        made: other hosts may have the application as well, and nginx asks them in turn.
         """
-        answer = self.ask(probe)
-        return answer.slot is not None and answer.status < 500
+        return any(answer.slot is not None and answer.status < 500 for answer in map(self.ask, [probe] * _TRIES))
 
     def wait(self, probe: str) -> t.Optional[str]:
         """Return why the slot of the probe is not confirmed through nginx, or None."""
@@ -65,19 +71,23 @@ class Smoke(t.NamedTuple):
             if answer.slot is not None and answer.status < 500:
                 return None
             if answer.slot is not None:
-                return "Through nginx: GET {0} was answered {1} by the new release: {2}".format(
-                    self.path, answer.status, answer.said
+                return "{0}: GET {1} was answered {2} by the new release: {3}".format(
+                    self._way, self.path, answer.status, answer.said
                 )
             if time.monotonic() > deadline:
                 last = "status {0}".format(answer.status) if answer.status else answer.said
-                return "Through nginx: GET {0} did not reach the new release within {1} s; the last answer: {2}".format(
-                    self.path, self.timeout, last
+                return "{0}: GET {1} did not reach the new release within {2} s; the last answer: {3}".format(
+                    self._way, self.path, self.timeout, last
                 )
             time.sleep(_PAUSE)
 
+    @property
+    def _way(self) -> str:
+        return "At port {0}".format(self.port) if self.port else "Through nginx"
+
     def _connection(self) -> http.client.HTTPConnection:
         if not self.https:
-            return http.client.HTTPConnection("127.0.0.1", 80, timeout=self.timeout)
+            return http.client.HTTPConnection("127.0.0.1", self.port or 80, timeout=self.timeout)
         # What is proven is the release: the certificate may be the bootstrap pair, and has its own proof.
         context = ssl._create_unverified_context()
         connection = http.client.HTTPSConnection("127.0.0.1", 443, timeout=self.timeout, context=context)

@@ -41,6 +41,20 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+hops:
+  description: The ports that are open for proxies on other hosts, C(application:port) each.
+  type: list
+  elements: str
+  returned: success
+open:
+  description: Whether there are ports to be open.
+  type: bool
+  returned: success
+close:
+  description: Those of the ports that no proxy uses any more, but for ports of applications that are to be removed.
+  type: list
+  elements: str
+  returned: success
 install:
   description: The packages to install now.
   type: list
@@ -62,6 +76,7 @@ import pwd
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hops
 from ansible_collections.asgi.deploy.plugins.module_utils.packages import absent_packages
 
 #: By the comment the user is known as ours: a name that somebody else has is refused.
@@ -88,7 +103,10 @@ def main() -> None:
             module.fail_json(msg="useradd failed: " + (errors or output).strip())
     diff = [{"before": "", "after": "".join("user {0}\n".format(name) for name in missing)}] if missing else []
     module.exit_json(
-        changed=bool(missing), diff=diff, install=absent_packages(module.run_command, module.params["packages"])
+        changed=bool(missing),
+        diff=diff,
+        install=absent_packages(module.run_command, module.params["packages"]),
+        hops=["{0}:{1}".format(*hop) for hop in Hops(module.run_command).there()],
     )
 
 

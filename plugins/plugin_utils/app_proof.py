@@ -25,14 +25,16 @@ _DAY = 86400
 
 
 class Served(t.NamedTuple):
-    """How nginx serves an application on its own host.
+    """How an application is served.
 
-    ``whole``: a site's every path, as far as no location says otherwise; else single locations alone.
+    ``whole``: a site's every path, as far as no location says otherwise; else single locations alone. ``port``: where
+    its own host passes on to it what comes from proxies on other hosts; None where nginx is on the same host.
     """
 
     domain: str
     https: bool
     whole: bool
+    port: int | None = None
 
 
 def normalise_proof(values: t.Mapping[str, t.Any], served: Served | None) -> dict[str, t.Any]:
@@ -81,7 +83,13 @@ def _smoke(values: t.Mapping[str, t.Any], health_path: str, served: Served | Non
     timeout = app_integer(values, "smoke_timeout", 1, 60)
     if served is None or (stated is None and not served.whole):
         return None
-    return {"path": path, "domain": served.domain, "https": served.https, "timeout": timeout}
+    return {
+        "path": path,
+        "domain": served.domain,
+        "https": served.https,
+        "timeout": timeout,
+        "port": served.port,
+    }
 
 
 def _text(path: str, value: str | None) -> str | None:

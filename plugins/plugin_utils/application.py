@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_environment import normalise_environment
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_hop import normalise_hop
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_proof import Served, normalise_proof
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_server import normalise_server
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_source import normalise_source
@@ -46,11 +47,15 @@ def application_name(path: str, value: t.Any) -> str:
     return value
 
 
-def normalise_application(values: t.Mapping[str, t.Any], served: Served | None = None) -> dict[str, t.Any]:
+def normalise_application(
+    values: t.Mapping[str, t.Any], served: Served | None = None, proxies: t.Sequence[str] = (), behind: bool = False
+) -> dict[str, t.Any]:
     """Return the complete structure of one application, but for the number of its workers.
 
     :param values: the role's variables, already of the spec's shape
-    :param served: how nginx serves the application on this host, None where it does not
+    :param served: how nginx serves the application, None where no site does
+    :param proxies: addresses and names of the proxies on other hosts
+    :param behind: whether this host has no proxy of its own
     :raises Refused: naming ``gunicorn_app_…`` with its place
     """
     name = application_name("gunicorn_app_name", values["gunicorn_app_name"])
@@ -66,8 +71,13 @@ def normalise_application(values: t.Mapping[str, t.Any], served: Served | None =
         raise Refused("gunicorn_app_module", module, "package.module:name, Gunicorn knows no attributes of attributes")
     _match("gunicorn_app_proxy_group", values["gunicorn_app_proxy_group"], _GROUP, "the name of a group")
     absolute_path("gunicorn_app_python", values["gunicorn_app_python"])
+    hop = normalise_hop(values, proxies)
+    if served and behind:
+        # Confirmed at the port, where a proxy's request would come in.
+        served = served._replace(https=False, whole=True, port=hop["port"]) if hop else None
     application = {
         **general,
+        "hop": hop,
         "socket": app_socket(name),
         "module": values["gunicorn_app_module"],
         **normalise_source(values),

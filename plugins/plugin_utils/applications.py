@@ -91,20 +91,26 @@ def _refuse_unknown(path: str, entry: t.Mapping[t.Any, t.Any], keys: t.Sequence[
 def normalise_applications(
     given: t.Sequence[Given],
     served: t.Callable[[str], Served | None],
-    vcpus: int | None,
-    memory_mb: int | None,
+    proxies: t.Sequence[str] = (),
+    behind: bool = False,
+    vcpus: int | None = None,
+    memory_mb: int | None = None,
 ) -> list[dict[str, t.Any]]:
     """Return the complete structure of each application.
 
     :param served: how nginx serves an application of this host, by its name
+    :param proxies: addresses and names of the proxies on other hosts
+    :param behind: whether this host has no proxy of its own
     :param vcpus: CPUs that the host may use, None for not known
     :param memory_mb: the host's memory, None for not known
     :raises Refused: naming the variable with its place
     """
     applications: list[dict[str, t.Any]] = []
+    ports: dict[int, str] = {}
     for item in given:
         with item.placed():
-            application = normalise_application(item.values, served(item.name))
+            application = normalise_application(item.values, served(item.name), proxies, behind)
+            _refuse_one_port(application, ports)
             if item.name in [other["name"] for other in applications]:
                 raise Refused("gunicorn_app_name", item.name, "a name that no other application of the host has")
         # For what only the host can tell of them.
@@ -115,6 +121,14 @@ def normalise_applications(
     for (_item, application), (workers, reason) in zip(present, counts, strict=True):
         application.update(workers=workers, workers_reason=reason)
     return applications
+
+
+def _refuse_one_port(application: t.Mapping[str, t.Any], ports: dict[int, str]) -> None:
+    hop = application.get("hop")
+    if hop:
+        other = ports.setdefault(hop["port"], application["name"])
+        if other != application["name"]:
+            raise Refused("gunicorn_app_port", hop["port"], f"a port of its own; {other} has this one")
 
 
 def _wanted(item: Given, application: t.Mapping[str, t.Any]) -> Wanted:

@@ -21,6 +21,10 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.values import UNLIMITE
 #: Between two messages of a WebSocket or two events: the application's pings come far more often.
 _IDLE = "1h"
 
+#: To an upstream that may be far away; and to the hosts of an application, where the next one is tried after it.
+_CONNECT = "5s"
+_CONNECT_REMOTE = "1s"
+
 Rules = t.Mapping[str, t.Any]
 
 
@@ -70,7 +74,8 @@ def _check_site(site: Site) -> None:
     access({**{key: given[key] for key in _ACCESS}, "satisfy": None}, site.path, "", ("", ""), strict=False)
     methods(given["methods"], f"{site.path}.methods")
     for key, value in given["timeouts"].items():
-        _timeout(f"{site.path}.timeouts.{key}", key, value)
+        if value is not None:
+            _timeout(f"{site.path}.timeouts.{key}", key, value)
     if given["cache"] is not None and given["cache"]["valid"] is not None:
         duration(f"{site.path}.cache.valid", given["cache"]["valid"], milliseconds=False)
     _check_cache(given, site.path)
@@ -195,11 +200,13 @@ def _timeouts(item: Rules, path: str, site: Site) -> dict[str, str]:
     own = {key: value for key, value in (item["timeouts"] or {}).items() if value is not None}
     lasting = item["websocket"] is True or bool(item["events"])
     idle = {"send": _IDLE, "read": _IDLE} if lasting else {}
-    times = {**site.given["timeouts"], **idle, **own}
-    # What the site said was refused at its own place.
-    found = {key: _timeout(f"{path}.timeouts.{key}", key, value) for key, value in times.items()}
     app = item["app"] or (site.given["app"] if item["upstream"] is None else None)
     application = site.applications.get(app) if app else None
+    times = {**site.given["timeouts"], **idle, **own}
+    if times["connect"] is None:
+        times["connect"] = _CONNECT_REMOTE if application is not None and application.remote else _CONNECT
+    # What the site said was refused at its own place.
+    found = {key: _timeout(f"{path}.timeouts.{key}", key, value) for key, value in times.items()}
     if application is not None and not lasting:
         place = path if "read" in own else site.path
         check_chain(f"{place}.timeouts.read", found["read"], application)

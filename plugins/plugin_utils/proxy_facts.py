@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet import lookup, resolved
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 
 #: Ubuntu 22.04's. Older ones lack directives that the templates use.
@@ -52,16 +53,27 @@ class NginxVersion(t.NamedTuple):
 
 
 class HostFacts(t.NamedTuple):
-    """What the templates have to know of the host. ``cpus``: those that a process may use, 0 for not known."""
+    """What the templates have to know of the host.
+
+    ``cpus``: those that a process may use, 0 for not known. ``addresses``: those of each name that was looked up.
+    """
 
     ipv6: bool
     cpus: int = 0
+    addresses: t.Mapping[str, t.Sequence[str]] = {}
+
+
+def probe_for(names: t.Iterable[str]) -> str:
+    """Return the one command that a host is asked by. :param names: to be resolved there"""
+    found = lookup(names)
+    # At the end: before it, an address might be taken for a version.
+    return f"{PROBE}; {found}" if found else PROBE
 
 
 def host_facts(probe: str) -> HostFacts:
-    """Read what :data:`proxy_needs.PROBE` printed."""
+    """Read what :func:`probe_for` printed."""
     cpus = re.search(r"^cpus=(\d+)$", probe, re.MULTILINE)
-    return HostFacts("ipv6" in probe.split(), int(cpus[1]) if cpus else 0)
+    return HostFacts("ipv6" in probe.split(), int(cpus[1]) if cpus else 0, resolved(probe))
 
 
 def nginx_version(text: str) -> NginxVersion:

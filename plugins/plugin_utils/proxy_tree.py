@@ -12,7 +12,9 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import API_DOC
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import HostFacts, NginxVersion
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_host import LOG_DIR
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
+from ansible_collections.asgi.deploy.plugins.plugin_utils.site_upstreams import with_addresses
 from ansible_collections.asgi.deploy.plugins.plugin_utils.tls_policy import POST_QUANTUM
+from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import render_upstream
 from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import ERROR_PAGES
 
 #: The TLS folder of the default server, where nginx cannot turn unknown names away without a certificate.
@@ -91,6 +93,7 @@ def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, host: HostFact
     return {
         **proxy,
         "nginx": nginx,
+        "addresses": host.addresses,
         "ipv6": host.ipv6 if proxy["ipv6"] is None else proxy["ipv6"],
         "worker_processes": proxy["worker_processes"] or _worker_processes(proxy, host),
         "http3": proxy["http3"] and nginx.http3 and "TLSv1.3" in proxy["tls_policy"]["protocols"],
@@ -172,6 +175,7 @@ def _site_files(
         "csp": _policy(site),
         "pages": pages,
         "site_log": _site_log(structure["access_log"], site),
+        "upstreams": [render_upstream(with_addresses(block, structure["addresses"])) for block in site["upstreams"]],
     }
     rules = ["cache_rules"] if site["cache"] else []
     files = {

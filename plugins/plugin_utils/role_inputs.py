@@ -9,6 +9,7 @@ import difflib
 import functools
 import pathlib
 import typing as t
+from collections import ChainMap
 from collections.abc import Mapping
 
 import yaml
@@ -20,16 +21,21 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.applications import (
     normalise_applications,
 )
 from ansible_collections.asgi.deploy.plugins.plugin_utils.certificates import normalise_certificates
+from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet import Fleet, Place, places_on
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import HIDDEN, Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.shape import conform, plain
-from ansible_collections.asgi.deploy.plugins.plugin_utils.sites import Surroundings, normalise_proxy
-from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application
+from ansible_collections.asgi.deploy.plugins.plugin_utils.site_upstreams import Surroundings
+from ansible_collections.asgi.deploy.plugins.plugin_utils.sites import normalise_proxy
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import in_brackets
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
 
 #: Either of these says which applications a host has.
 _SAYS_APPLICATIONS = ("gunicorn_app_name", "gunicorn_app_applications")
+
+#: A variable with what :func:`fleet_of` returned, for plays with many hosts in which it is found once.
+FLEET = "__asgi_deploy_fleet"
 
 #: How much alike (0 to 1) two names are when one is taken for a slip of the other: a letter or two.
 _ALIKE = 0.85
@@ -79,14 +85,27 @@ class Host:
         groups = self._variables.get("groups") or {}
         return self.get("inventory_hostname") in groups[group] if group in groups else None
 
+    @property
+    def name(self) -> str:
+        return str(self.get("inventory_hostname"))
+
+    def hosts_of(self, group: str) -> list[Host] | None:
+        """Return the hosts of ``group``, or None where the inventory has no such group."""
+        groups = self._variables.get("groups") or {}
+        return [self._other(name) for name in groups[group]] if group in groups else None
+
+    def _other(self, name: str) -> Host:
+        if name == self.get("inventory_hostname"):
+            return self
+        # All of a host's variables at once, which Ansible puts together anew for each time they are asked for; they
+        # are templated as the host's own.
+        variables = (self._variables.get("hostvars") or {}).get(name) or {}
+        return Host(ChainMap({"inventory_hostname": name}, variables), lambda value: value)
+
     def addresses(self, group: str) -> list[str] | None:
         """Return where the hosts of ``group`` are reached, or None where the inventory has no such group."""
-        groups = self._variables.get("groups") or {}
-        if group not in groups:
-            return None
-        others = self._variables.get("hostvars") or {}
-        found = [plain(self._template(others[name].get("ansible_host", name))) for name in groups[group]]
-        return [f"[{address}]" if ":" in str(address) else str(address) for address in found]
+        hosts = self.hosts_of(group)
+        return None if hosts is None else [in_brackets(str(host.get("ansible_host", host.name))) for host in hosts]
 
 
 def _meant(name: str, options: list[str]) -> list[str]:
@@ -117,22 +136,43 @@ def normalise(role: str, host: Host) -> dict[str, t.Any]:
 
 
 def _proxy(host: Host) -> dict[str, t.Any]:
-    apps_here = host.in_group("apps")
-    if apps_here is None and host.in_group("proxies"):
+    around = Surroundings(host.name, _fleet(host), host.addresses)
+    return normalise_proxy(host.values("nginx_proxy"), around)
+
+
+def _fleet(host: Host) -> Fleet | None:
+    """Return the hosts of each application as a proxy reaches them, or None where the inventory says nothing of any."""
+    known = host.get(FLEET)
+    if known is not None:
+        return {name: [Place(*place) for place in places] for name, places in known.items()}
+    hosts = host.hosts_of("apps")
+    if hosts is None and host.in_group("proxies"):
         # An inventory of ours in which nobody is an application host, or the group is misspelt.
-        apps_here = False
-    known = None
-    if apps_here is not False and any(host.get(name) is not None for name in _SAYS_APPLICATIONS):
-        known = {
-            application.name: Application(
-                application.name,
-                application.values["gunicorn_app_timeout"],
-                application.values["gunicorn_app_health_path"],
-            )
-            for application in _given(host)
-            if application.values["gunicorn_app_state"] == "present"
-        }
-    return normalise_proxy(host.values("nginx_proxy"), Surroundings(apps_here, known, host.addresses))
+        return {}
+    # Without the groups, the role is applied alone, and its variables may be those of an application on this host.
+    hosts = [host] if hosts is None else hosts
+    if host in hosts and _says_applications(host):
+        # Its own are checked whole: where the role is applied alone, nobody else does.
+        _names(host)
+    fleet = fleet_of(hosts)
+    return fleet if fleet or host not in hosts or any(map(_says_applications, hosts)) else None
+
+
+def _says_applications(host: Host) -> bool:
+    return any(host.get(name) is not None for name in _SAYS_APPLICATIONS)
+
+
+def fleet_of(hosts: t.Sequence[Host]) -> Fleet:
+    """Return where each application is, on these hosts."""
+    fleet: Fleet = {}
+    for host in hosts:
+        for name, place in places_on(host.name, host.get, options_of("gunicorn_app")):
+            fleet.setdefault(name, []).append(place)
+    return fleet
+
+
+def _names(host: Host) -> list[str]:
+    return [item.name for item in _given(host)]
 
 
 def _given(host: Host) -> list[Given]:
@@ -141,7 +181,7 @@ def _given(host: Host) -> list[Given]:
 
 def _applications(host: Host) -> dict[str, t.Any]:
     given = _given(host)
-    sites = _sites(host) or []
+    sites = _sites_before(host)
     if sites and host.in_group("apps") and host.in_group("proxies") is None:
         raise Refused("groups.proxies", None, "a group of this name, for the host has nginx_proxy_sites to be served")
     if host.in_group("proxies") is not False:
@@ -149,10 +189,27 @@ def _applications(host: Host) -> dict[str, t.Any]:
     applications = normalise_applications(
         given,
         lambda name: _served(name, sites),
+        proxies=_other_proxies(host),
+        behind=host.in_group("proxies") is False,
         vcpus=host.fact("processor_nproc") or host.fact("processor_vcpus"),
         memory_mb=host.fact("memtotal_mb"),
     )
     return {"applications": applications}
+
+
+def _other_proxies(host: Host) -> list[str]:
+    """Return where the requests of proxies on other hosts come from: an address or a name of each."""
+    if not host.in_group("apps"):
+        return []
+    return [str(other.get("ansible_host", other.name)) for other in host.hosts_of("proxies") or [] if other is not host]
+
+
+def _sites_before(host: Host) -> list[dict[str, t.Any]]:
+    """Return the sites in front of a host's applications: its own, or those of the first proxy."""
+    sites = _sites(host)
+    if sites is None and host.in_group("proxies") is False:
+        sites = next((_sites(proxy) for proxy in host.hosts_of("proxies") or []), None)
+    return sites or []
 
 
 def _refuse_to_cut_off(given: t.Sequence[Given], sites: t.Sequence[dict[str, t.Any]]) -> None:

@@ -5,56 +5,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.application import application_name
 from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import security_headers, strict_transport_security
 from ansible_collections.asgi.deploy.plugins.plugin_utils.hostnames import hostname
 from ansible_collections.asgi.deploy.plugins.plugin_utils.limits import Place, limits
 from ansible_collections.asgi.deploy.plugins.plugin_utils.locations import Site, body_size, site_locations
 from ansible_collections.asgi.deploy.plugins.plugin_utils.nginx_text import raw_directives
 from ansible_collections.asgi.deploy.plugins.plugin_utils.pages import blocked_paths, error_pages, maintenance
-from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import absolute_path, app_socket
+from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import absolute_path
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_host import SITE_PORTS, normalise_host
 from ansible_collections.asgi.deploy.plugins.plugin_utils.redirects import redirects
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
+from ansible_collections.asgi.deploy.plugins.plugin_utils.site_upstreams import (
+    Surroundings,
+    is_here,
+    names_of,
+    site_upstream,
+)
 from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application
 from ansible_collections.asgi.deploy.plugins.plugin_utils.tls_policy import tls_policy
-from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import (
-    Server,
-    Upstream,
-    normalise_upstream,
-    render_upstream,
-)
+from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import Upstream
 from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import literally, url_path
-from ansible_collections.asgi.deploy.plugins.plugin_utils.values import (
-    duration,
-    integer,
-    same_server,
-    server_address,
-    size,
-)
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import duration, size
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 #: The rest of a path as it was sent, plainly below: /docs/..%2fapp/ is another page to nginx, and none to a browser.
 _BELOW = r"(?:/(?!\.)[A-Za-z0-9._~-]+)*/?(?:\?|$)"
-
-
-class Surroundings(t.NamedTuple):
-    """What the inventory says of the host besides the role's own variables.
-
-    ``apps_here``: whether the host is in the group ``apps``, None where there is no such group.
-    ``applications``: those of this host by name, None where nothing is said of them.
-    ``addresses``: the addresses of a group's hosts, None where there is no such group.
-    ``own_ports``: where nginx itself listens.
-    """
-
-    apps_here: bool | None = None
-    applications: t.Mapping[str, Application] | None = None
-    addresses: t.Callable[[str], list[str] | None] = lambda group: None
-    own_ports: tuple[int, ...] = ()
 
 
 def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings) -> dict[str, t.Any]:
@@ -64,7 +44,7 @@ def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings) -> dict
     :raises Refused: naming ``nginx_proxy_…`` with its place
     """
     host = normalise_host(values)
-    around = around._replace(own_ports=(*SITE_PORTS, host["status_port"]))
+    around = dataclasses.replace(around, own_ports=(*SITE_PORTS, host["status_port"]))
     given = values["nginx_proxy_sites"]
     sites = [_site(site, f"nginx_proxy_sites[{index}]", host, around) for index, site in enumerate(given)]
     _check_together(sites)
@@ -73,7 +53,9 @@ def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings) -> dict
     policy = tls_policy(profile, *lists)
     if host["http3"] and "TLSv1.3" not in policy["protocols"]:
         raise Refused("nginx_proxy_http3", True, "this with TLSv1.3 in nginx_proxy_tls_protocols, HTTP/3 needs it")
-    return {**host, "sites": sites, "tls_policy": policy}
+    # Names that the host is asked the addresses of.
+    looked_up = names_of(block for site in sites for block in site["upstreams"])
+    return {**host, "sites": sites, "tls_policy": policy, "looked_up": looked_up}
 
 
 def _site(
@@ -103,11 +85,11 @@ def _site(
         tls=tls,
         hsts=hsts,
         trusted_headers=trusted,
-        applications=around.applications or {},
-        upstream=lambda rules, where, block: _upstream(rules, where, block, upstreams, around),
+        applications=around.applications,
+        upstream=lambda rules, where, block: site_upstream(rules, where, block, upstreams, around),
     )
     # Checked for its own sake: every location may have another one, and then it is nobody's.
-    _upstream(site, path, f"site__{slug}", {}, around)
+    site_upstream(site, path, f"site__{slug}", {}, around)
     proxied, static = site_locations(known)
     return {
         "name": name,
@@ -119,8 +101,8 @@ def _site(
         "wildcard": next((domain[2:] for domain in domains if domain.startswith("*")), None),
         "redirected_names": names,
         "redirected_paths": paths,
-        "upstreams": [render_upstream(block) for block in upstreams.values()],
-        "served_here": any(_is_here(server) for block in upstreams.values() for server in block["servers"]),
+        "upstreams": list(upstreams.values()),
+        "served_here": any(is_here(server) for block in upstreams.values() for server in block["servers"]),
         "tls": tls,
         "headers": headers,
         "docs": [f"^{literally(item)}{_BELOW}" for item in _api_docs(site["api_docs"], f"{path}.api_docs")],
@@ -134,7 +116,7 @@ def _site(
         "intercept_errors": site["intercept_errors"],
         "maintenance": maintenance(site["maintenance"], f"{path}.maintenance"),
         "blocked_paths": blocked_paths(site["blocked_paths"], f"{path}.blocked_paths"),
-        "quiet_paths": _quiet_paths(site, path, around.applications or {}),
+        "quiet_paths": _quiet_paths(site, path, around.applications),
         "extra": raw_directives(f"{path}.extra", site["extra"]),
     }
 
@@ -161,76 +143,6 @@ def _domains(domains: list[str], path: str) -> list[str]:
             raise Refused(f"{path}[{index}]", domain, "each host name once")
         names.append(name)
     return names
-
-
-def _upstream(
-    rules: t.Mapping[str, t.Any], path: str, name: str, blocks: dict[str, Upstream], around: Surroundings
-) -> str | None:
-    """Note the upstream block that ``app`` and ``upstream`` ask for, and return its name; None for neither."""
-    app, upstream = rules["app"], rules["upstream"]
-    if app is not None and upstream is not None:
-        raise Refused(path, ["app", "upstream"], "one of app and upstream")
-    if app is None and upstream is None:
-        return None
-    if upstream is not None:
-        if "name" in upstream:
-            raise Refused(f"{path}.upstream.name", upstream["name"], "no name here: the site's own is used")
-        servers = _servers_of_group(upstream, f"{path}.upstream", around)
-        block = normalise_upstream({**servers, "name": name}, f"{path}.upstream")
-        _refuse_itself(block["servers"], f"{path}.upstream.servers", around.own_ports)
-    else:
-        _check_app(app, f"{path}.app", around)
-        block = normalise_upstream({"name": name, "servers": [f"unix:{app_socket(app)}"]}, f"{path}.app")
-    blocks[name] = block
-    return name
-
-
-def _is_here(server: Server) -> bool:
-    """Return whether a server is on the host of nginx itself, whose CPUs it then shares."""
-    return same_server(server["address"]).startswith(("unix:", "127.", "[::1]:", "localhost:"))
-
-
-def _refuse_itself(servers: t.Sequence[Server], path: str, ports: t.Sequence[int]) -> None:
-    """Refuse this very nginx as a server: requests would go round, or strangers would read its status."""
-    own = {same_server(f"{host}:{port}") for host in ("127.0.0.1", "localhost", "[::1]") for port in ports}
-    for index, server in enumerate(servers):
-        if same_server(server["address"]) in own:
-            raise Refused(f"{path}[{index}]", server["address"], "another server than this nginx itself")
-
-
-def _check_app(app: str, path: str, around: Surroundings) -> None:
-    application_name(path, app)
-    if around.apps_here is False:
-        raise Refused(path, app, "an application on this very host (it is not in the group apps), or an upstream")
-    if around.applications is not None and app not in around.applications:
-        # nginx would load, and answer every request with 502.
-        known = " or ".join(around.applications)
-        here = f"{known}, which this host has" if known else "an application that this host has (it has none)"
-        raise Refused(path, app, f"{here}, or an upstream")
-
-
-def _servers_of_group(upstream: t.Mapping[str, t.Any], path: str, around: Surroundings) -> dict[str, t.Any]:
-    """Return the upstream with ``servers`` in place of ``group`` and ``port``."""
-    if "group" not in upstream:
-        if "port" in upstream:
-            raise Refused(f"{path}.port", upstream["port"], "a port together with group only")
-        return dict(upstream)
-    if "servers" in upstream:
-        raise Refused(path, ["group", "servers"], "one of group and servers")
-    group = upstream["group"]
-    addresses = around.addresses(group) if isinstance(group, str) else None
-    if not addresses:
-        raise Refused(f"{path}.group", group, "an inventory group with at least one host")
-    port = integer(f"{path}.port", upstream.get("port"), 1, 65535)
-    rest = {key: value for key, value in upstream.items() if key not in ("group", "port")}
-    servers: dict[str, None] = {}
-    for address in addresses:
-        # At the place that the user wrote: there is no list of servers in the inventory.
-        server = server_address(f"{path}.group", f"{address}:{port}")
-        if same_server(server) in servers:
-            raise Refused(f"{path}.group", server, "a group whose hosts have an address each")
-        servers[same_server(server)] = None
-    return {**rest, "servers": [f"{address}:{port}" for address in addresses]}
 
 
 def _tls(tls: t.Mapping[str, t.Any], path: str, current: str) -> dict[str, t.Any]:

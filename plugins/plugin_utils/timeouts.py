@@ -20,6 +20,8 @@ class Application(t.NamedTuple):
     name: str
     timeout: int
     health_path: str | None = None
+    #: Whether a host of it is another one than the proxy.
+    remote: bool = False
 
 
 def check_chain(path: str, read: str, application: Application) -> None:

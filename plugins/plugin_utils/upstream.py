@@ -90,6 +90,8 @@ class Upstream(t.TypedDict, total=False):
     keepalive_timeout: t.Required[str]
     keepalive_requests: t.Required[int]
     zone_size: t.Required[str]
+    #: Whether the servers are the hosts of an application, see site_upstreams.py.
+    fleet: bool
 
 
 def normalise_upstream(value: t.Any, path: str = "") -> Upstream:

@@ -235,7 +235,7 @@ def server_address(path: str, value: t.Any) -> str:
         raise Refused(path, value, f"{_SERVER}, in ASCII (an international name in punycode)")
     host, colon, port = address.rpartition(":")
     if not address.startswith("[") and address.count(":") > 1:
-        raise Refused(path, value, _SERVER + _in_brackets(address))
+        raise Refused(path, value, _SERVER + _hint_of_brackets(address))
     if not colon or not host or host.startswith("[") != host.endswith("]"):
         raise Refused(path, value, _SERVER)
     if not _PORT.fullmatch(port) or int(port) > 65535:
@@ -246,6 +246,11 @@ def server_address(path: str, value: t.Any) -> str:
     elif not _ipv4(host) and not _host_name(host):
         raise Refused(path, value, f"{_SERVER}, the host being a name or an IPv4 address")
     return address
+
+
+def in_brackets(address: str) -> str:
+    """Return a host as it stands before a port: an IPv6 address in brackets, everything else as it is."""
+    return f"[{address}]" if ":" in address and not address.startswith("[") else address
 
 
 def same_server(address: str) -> str:
@@ -261,7 +266,7 @@ def same_server(address: str) -> str:
     return f"{host.lower()}:{port}"
 
 
-def _in_brackets(address: str) -> str:
+def _hint_of_brackets(address: str) -> str:
     host, _colon, port = address.rpartition(":")
     if _ipv6(host) and _PORT.fullmatch(port):
         return f"; an IPv6 address goes in brackets: [{host}]:{port}"

@@ -66,12 +66,16 @@ def test_single_host_serves_the_application_over_https() -> None:
     applications, proxy, certificates = (normalise(role, host) for role in ROLES)
     [application] = applications["applications"]
     [site] = proxy["sites"]
-    assert f"server unix:{application['socket']};" in site["upstreams"][0]
+    [block] = site["upstreams"]
+    assert [server["address"] for server in block["servers"]] == [f"unix:{application['socket']}"]
     assert site["tls"]["source"] == "certbot"
     [certificate] = certificates["certificates"]
     assert (certificate["name"], certificate["domains"]) == (site["name"], site["domains"])
     assert application["health"]["host"] == site["domains"][0]
-    assert application["smoke"] == {"path": "/health/ready", "domain": site["domains"][0], "https": True, "timeout": 4}
+    smoke = {"path": "/health/ready", "domain": site["domains"][0], "https": True, "timeout": 4, "port": None}
+    assert application["smoke"] == smoke
+    # Nobody comes from another host.
+    assert application["hop"] is None
 
 
 def test_single_host_has_twelve_lines_at_most() -> None:

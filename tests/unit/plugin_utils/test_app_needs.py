@@ -38,4 +38,4 @@ GIT: dict[str, t.Any] = {"type": "git", "signed_by": []}
     ],
 )
 def test_packages(sources: list[dict[str, t.Any]], names: list[str]) -> None:
-    assert packages([{"source": source} for source in sources]) == names
+    assert packages([{"source": source, "hop": None} for source in sources]) == names

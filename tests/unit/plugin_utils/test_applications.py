@@ -167,8 +167,8 @@ ENTRIES = [{"name": "notes"}, {"name": "api", "health_path": "/api/ready"}, {"na
 
 def test_a_site_finds_its_application(run: Run) -> None:
     sites = run(ENTRIES, "nginx_proxy", nginx_proxy_sites=[site("notes"), site("api")])["sites"]
-    assert ["server unix:/opt/notes/current.sock;" in block for block in sites[0]["upstreams"]] == [True]
-    assert ["server unix:/opt/api/current.sock;" in block for block in sites[1]["upstreams"]] == [True]
+    servers = [[server["address"] for block in site["upstreams"] for server in block["servers"]] for site in sites]
+    assert servers == [["unix:/opt/notes/current.sock"], ["unix:/opt/api/current.sock"]]
     # Each one's own health path is asked too often to be logged.
     assert sites[0]["quiet_paths"] == ["/health"]
     assert sites[1]["quiet_paths"] == ["/api/ready"]
@@ -177,12 +177,12 @@ def test_a_site_finds_its_application(run: Run) -> None:
 @pytest.mark.parametrize(
     ("sites", "entries", "expected"),
     [
-        ([site("other")], ENTRIES, 'nginx_proxy_sites[0].app: "other" is refused; accepted: notes or api, which this'),
+        ([site("other")], ENTRIES, 'nginx_proxy_sites[0].app: "other" is refused; accepted: notes or api, the applications'),
         ([site("notes"), site("old")], ENTRIES, 'nginx_proxy_sites[1].app: "old" is refused; accepted: notes or api,'),
         ([site("notes", locations=[{"path": "/x/", "app": "old"}])], ENTRIES,
          'nginx_proxy_sites[0].locations[0].app: "old" is refused'),
-        ([site("old")], ENTRIES[2:], 'nginx_proxy_sites[0].app: "old" is refused; accepted: an application that this'),
-        ([site("notes")], [], 'nginx_proxy_sites[0].app: "notes" is refused; accepted: an application that this host'),
+        ([site("old")], ENTRIES[2:], 'nginx_proxy_sites[0].app: "old" is refused; accepted: an application that a host'),
+        ([site("notes")], [], 'nginx_proxy_sites[0].app: "notes" is refused; accepted: an application that a host of the group apps has'),
         # The application's list is wrong, and says so itself: no error of Python's.
         ([site("notes")], [{"module": "a:b"}], f"{LIST}[0].name: null is refused"),
         # Each one's own time limit.
@@ -212,7 +212,8 @@ def test_nothing_is_cut_off_from_its_site(run: Run, line: Line, sites: list[t.An
     assert line(ENTRIES, nginx_proxy_sites=sites, groups=groups) == expected
     # The sites are another host's.
     elsewhere = {"apps": ["web1"], "proxies": ["web2"]}
-    assert len(run(ENTRIES, nginx_proxy_sites=sites, groups=elsewhere)["applications"]) == 3
+    entries = [{**entry, "port": 8000 + number} for number, entry in enumerate(ENTRIES)]
+    assert len(run(entries, nginx_proxy_sites=sites, groups=elsewhere)["applications"]) == 3
 
 
 def test_a_single_one_is_removed_by_its_state(run: Run, line: Line) -> None:

@@ -79,13 +79,13 @@ def test_upstreams_of_locations(normalised: Normalise) -> None:
     site = normalised("nginx_proxy", nginx_proxy_sites=[{**SITE, "locations": locations}])["sites"][0]
     names = {location["url"]: location["upstream"] for location in site["locations"]}
     assert names == {"/a/": "site__notes__a", "/b/": "site__notes__b", "/c/": "site__notes", "/": "site__notes"}
-    assert [text.split()[1] for text in site["upstreams"]] == ["site__notes__a", "site__notes__b", "site__notes"]
+    assert [block["name"] for block in site["upstreams"]] == ["site__notes__a", "site__notes__b", "site__notes"]
 
 
 def test_an_upstream_that_no_location_uses_is_not_there(normalised: Normalise) -> None:
     site = {**SITE, "locations": [{"path": "/", "upstream": UPSTREAM}]}
     found = normalised("nginx_proxy", nginx_proxy_sites=[site])["sites"][0]
-    assert [text.split()[1] for text in found["upstreams"]] == ["site__notes__root"]
+    assert [block["name"] for block in found["upstreams"]] == ["site__notes__root"]
 
 
 def group(*addresses: t.Any) -> dict[str, t.Any]:
@@ -99,9 +99,9 @@ BY_GROUP = {"name": "notes", "domains": ["a.example.com"], "upstream": {"group":
 
 def test_the_hosts_of_a_group(normalised: Normalise) -> None:
     hosts = group("192.0.2.1", "2001:db8::1", None, "App_4.internal")
-    [text] = normalised("nginx_proxy", nginx_proxy_sites=[BY_GROUP], **hosts)["sites"][0]["upstreams"]
-    servers = [line.split()[1] for line in text.splitlines() if line.startswith("    server ")]
-    assert servers == ["192.0.2.1:8000;", "[2001:db8::1]:8000;", "app2:8000;", "App_4.internal:8000;"]
+    [block] = normalised("nginx_proxy", nginx_proxy_sites=[BY_GROUP], **hosts)["sites"][0]["upstreams"]
+    servers = [server["address"] for server in block["servers"]]
+    assert servers == ["192.0.2.1:8000", "[2001:db8::1]:8000", "app2:8000", "App_4.internal:8000"]
 
 
 @pytest.mark.parametrize(

@@ -258,9 +258,11 @@ def test_two_sites(
     assert line.startswith(f"nginx_proxy_sites[1]{place} is refused; accepted: {accepted}")
 
 
-def test_application_of_another_host(refusal: Refusal) -> None:
-    line = refusal("nginx_proxy", nginx_proxy_sites=sites(), groups={"apps": ["web2"], "proxies": ["web1"]})
-    assert line.startswith(f'{SITE}.app: "notes" is refused; accepted: an application on this very host')
+def test_an_application_that_no_host_has(refusal: Refusal) -> None:
+    groups = {"apps": ["web2"], "proxies": ["web1"]}
+    others = {"web2": {"gunicorn_app_name": "shop"}}
+    line = refusal("nginx_proxy", nginx_proxy_sites=sites(), groups=groups, hostvars=others)
+    assert line == f'{SITE}.app: "notes" is refused; accepted: shop, the applications there are, or an upstream'
 
 
 @pytest.mark.parametrize("read", ["90s", "1m30s", "1d", "90000ms"])

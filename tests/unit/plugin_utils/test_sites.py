@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import DEFAULTS
+from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import render_upstream
 
 Normalise = t.Callable[..., dict[str, t.Any]]
 
@@ -110,7 +111,7 @@ def test_upstream(normalised: Normalise, upstream: dict[str, t.Any], line: str) 
     site = {"name": "notes", "domains": ["a.example.com"], "upstream": upstream}
     structure = normalised("nginx_proxy", nginx_proxy_sites=[site], groups={"apps": ["web2"]})
     assert structure["sites"][0]["locations"][0]["upstream"] == "site__notes"
-    [text] = structure["sites"][0]["upstreams"]
+    text = render_upstream(structure["sites"][0]["upstreams"][0])
     assert text.startswith("upstream site__notes {")
     assert line in [row.strip() for row in text.splitlines()]
 
@@ -118,7 +119,8 @@ def test_upstream(normalised: Normalise, upstream: dict[str, t.Any], line: str) 
 @pytest.mark.parametrize("groups", [None, {"all": ["web1"]}, {"apps": ["web1", "web2"]}])
 def test_an_application_here_is_reached_by_its_socket(normalised: Normalise, groups: t.Any) -> None:
     structure = normalised("nginx_proxy", nginx_proxy_sites=[SITE], groups=groups)
-    assert "server unix:/opt/notes/current.sock;" in structure["sites"][0]["upstreams"][0]
+    [block] = structure["sites"][0]["upstreams"]
+    assert [server["address"] for server in block["servers"]] == ["unix:/opt/notes/current.sock"]
 
 
 @pytest.mark.parametrize(

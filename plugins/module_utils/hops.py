@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ports by which proxies on other hosts reach the applications of a host, each behind its fence."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import typing as t
+
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
+from ansible_collections.asgi.deploy.plugins.module_utils.host_files import Files, stale_files, write_files
+from ansible_collections.asgi.deploy.plugins.module_utils.units import SERVES, states_of
+
+_UNITS = "etc/systemd/system"
+_FENCES = "etc/asgi-deploy/fences"
+
+_NFT = "/usr/sbin/nft"
+
+#: How a file of ours begins.
+_OURS = "# Managed by Ansible (asgi.deploy"
+
+#: In the order in which they stop.
+_KINDS = ("{0}-hop@{1}.socket", "{0}-hop@{1}.service", "{0}-fence@{1}.service")
+_UNIT = re.compile(r"([a-z][a-z0-9_-]{0,31})-(?:hop|fence)@([0-9]+)\.(?:socket|service)")
+
+Run = t.Callable[..., t.Tuple[int, str, str]]
+
+
+class HopError(ValueError):
+    """A port could not be opened or closed; the text says which, and why."""
+
+
+class Hop(t.NamedTuple):
+    name: str
+    port: int
+
+    @property
+    def units(self) -> t.List[str]:
+        return [kind.format(self.name, self.port) for kind in _KINDS]
+
+    @property
+    def socket(self) -> str:
+        return self.units[0]
+
+    @property
+    def fence(self) -> str:
+        return self.units[2]
+
+    @property
+    def table(self) -> t.List[str]:
+        """The words by which nft knows the fence."""
+        return ["table", "inet", "asgi_deploy_{0}".format(self.port)]
+
+
+class Hops:
+    """:param run: executes a command, returns its exit code, output and errors"""
+
+    def __init__(self, run: Run, base: str = "/") -> None:
+        self._run = run
+        self._units = os.path.join(base, _UNITS)
+        self._fences = os.path.join(base, _FENCES)
+
+    def there(self) -> t.List[Hop]:
+        """Return the hops that this collection has made on the host."""
+        paths = [path for kind in _KINDS for path in glob.glob(os.path.join(self._units, kind.format("*", "*")))]
+        matches = [_UNIT.fullmatch(os.path.basename(path)) for path in paths if _is_ours(path)]
+        # Each of the three tells of it: a run may have been killed while it removed them.
+        return sorted({Hop(match[1], int(match[2])) for match in matches if match})
+
+    def units_of(self, name: str) -> t.List[str]:
+        return [unit for hop in self.there() if hop.name == name for unit in hop.units]
+
+    def fences_of(self, name: str) -> t.List[str]:
+        """Return the files with the rules of an application's fences."""
+        found = glob.glob(os.path.join(glob.escape(self._fences), glob.escape(name) + "-*.nft"))
+        ours = re.compile(re.escape(name) + r"-[0-9]+\.nft")
+        return sorted(path for path in found if ours.fullmatch(os.path.basename(path)))
+
+    def open(self, hops: t.Sequence[Hop], files: Files, check_mode: bool) -> bool:
+        """Open these ports as the files say. Returns whether there was, or in check mode would be, something to do.
+
+        :raises HopError: naming the port that could not be opened; those that serve go on
+        """
+        stale = stale_files(files)
+        states = states_of(self._run, [hop.socket for hop in hops])
+        fenced = {hop: self._is_fenced(hop) for hop in hops}
+        changed = bool(stale) or not all(fenced.values())
+        changed = changed or any(states.get(hop.socket) != SERVES for hop in hops)
+        if check_mode or not changed:
+            return changed
+        write_files(stale)
+        self._run(["systemctl", "daemon-reload"])
+        for hop in hops:
+            if not fenced[hop] or any(path.endswith("/{0}-{1}.nft".format(*hop)) for path in stale):
+                # A fence that is up is changed in one transaction: no connection ends.
+                self._must(hop, ["systemctl", "reload-or-restart", hop.fence], hop.fence)
+            if states.get(hop.socket) != SERVES:
+                self._must(hop, ["systemctl", "enable", "--now", hop.socket, hop.fence], hop.socket)
+        return True
+
+    def close(self, hops: t.Sequence[Hop]) -> None:
+        """Close ports that nothing is to come in by any more, and remove what belongs to them.
+
+        :raises HopError: naming the port that could not be closed
+        """
+        for hop in hops:
+            code, output, errors = self._run(["systemctl", "disable", "--now", *hop.units])
+            if self._run(["systemctl", "--quiet", "is-active", hop.socket])[0] == 0:
+                raise HopError("port {0} could not be closed: {1}".format(hop.port, (errors or output).strip() or code))
+        for hop in hops:
+            if self._is_fenced(hop):
+                self._run([_NFT, "delete", *hop.table])
+            for path in [os.path.join(self._units, unit) for unit in hop.units]:
+                if os.path.lexists(path):
+                    os.unlink(path)
+            fence = os.path.join(self._fences, "{0}-{1}.nft".format(*hop))
+            if os.path.exists(fence):
+                os.unlink(fence)
+        self._run(["systemctl", "daemon-reload"])
+        self._run(["systemctl", "--quiet", "reset-failed", *(unit for hop in hops for unit in hop.units)])
+
+    def _is_fenced(self, hop: Hop) -> bool:
+        # In check mode on a new host the package is not there.
+        return os.path.exists(_NFT) and self._run([_NFT, "list", *hop.table])[0] == 0
+
+    def _must(self, hop: Hop, command: t.List[str], unit: str) -> None:
+        code, output, errors = self._run(command)
+        if code:
+            log = self._run(["journalctl", "--unit=" + unit, "--lines=5", "--no-pager", "--output=cat"])[1].strip()
+            said = log or (errors or output).strip()
+            raise HopError("port {0} of {1} could not be opened: {2}".format(hop.port, hop.name, said))
+
+
+def _is_ours(path: str) -> bool:
+    return (read_text(path) or "").startswith(_OURS)
