@@ -16,6 +16,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.units import SERVES, s
 
 _UNITS = "etc/systemd/system"
 _FENCES = "etc/asgi-deploy/fences"
+_DROP_IN = "nftables.service.d/asgi-deploy.conf"
 
 _NFT = "/usr/sbin/nft"
 
@@ -119,8 +120,15 @@ class Hops:
             fence = os.path.join(self._fences, "{0}-{1}.nft".format(*hop))
             if os.path.exists(fence):
                 os.unlink(fence)
+        self.forget()
         self._run(["systemctl", "daemon-reload"])
         self._run(["systemctl", "--quiet", "reset-failed", *(unit for hop in hops for unit in hop.units)])
+
+    def forget(self) -> None:
+        """Let nftables.service go without the fences where there are none any more."""
+        drop_in = os.path.join(self._units, _DROP_IN)
+        if os.path.exists(drop_in) and not glob.glob(os.path.join(glob.escape(self._fences), "*.nft")):
+            os.unlink(drop_in)
 
     def _is_fenced(self, hop: Hop) -> bool:
         # In check mode on a new host the package is not there.

@@ -126,6 +126,7 @@ class _Removal:
         self._forget_secrets()
         for path in [*self._unit_files(), *self._hops.fences_of(self.name)]:
             os.unlink(path)
+        self._hops.forget()
         self._run(["systemctl", "daemon-reload"])
         # One that had failed would be listed, and alarm somebody, for ever.
         self._run(["systemctl", "--quiet", "reset-failed", *self._units])

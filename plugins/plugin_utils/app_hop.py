@@ -22,6 +22,8 @@ _TEMPLATES = {
     "hop/fence.service.j2": _UNITS + "{name}-fence@{port}.service",
     "hop/hop.service.j2": _UNITS + "{name}-hop@{port}.service",
     "hop/hop.socket.j2": _UNITS + "{name}-hop@{port}.socket",
+    # One for all fences of the host.
+    "hop/nftables.service.j2": _UNITS + "nftables.service.d/asgi-deploy.conf",
 }
 
 

@@ -39,10 +39,23 @@ def groups_of(inventory: dict[str, t.Any]) -> dict[str, list[str]]:
     return {name: list(group.get("hosts") or {}) for name, group in every.items() if name != "all"}
 
 
+def own_of(inventory: dict[str, t.Any], host: str) -> dict[str, t.Any]:
+    """Return what a host has by its groups and by itself."""
+    every = {**inventory, **(inventory.get("all", {}).get("children") or {})}
+    found = dict(inventory["all"]["vars"])
+    for group in every.values():
+        if host in (group.get("hosts") or {}):
+            found |= {**(group.get("vars") or {}), **(group["hosts"][host] or {})}
+    return found
+
+
 def variables_of(inventory: dict[str, t.Any], host: str) -> dict[str, t.Any]:
     facts = {"processor_nproc": 2, "memtotal_mb": 2048}
-    known = {"inventory_hostname": host, "groups": groups_of(inventory), "ansible_facts": facts}
-    return {**known, **inventory["all"]["vars"]}
+    groups = groups_of(inventory)
+    hosts = {name for names in groups.values() for name in names}
+    others = {name: template(own_of(inventory, name)) for name in hosts}
+    known = {"inventory_hostname": host, "groups": groups, "hostvars": others, "ansible_facts": facts}
+    return {**known, **own_of(inventory, host)}
 
 
 INVENTORIES = sorted(ROOT.glob("inventories/*/hosts.yml"))

@@ -18,6 +18,7 @@ NAMES = [platform["name"] for platform in scenario()["platforms"]]
 DOMAINS = {
     "certbot": "shop.example.test",
     "default": "notes.example.com",
+    "fleet": "notes.example.com",
     "gunicorn_app": "notes.example.com",
     "nginx_proxy": "everything.example.test",
 }

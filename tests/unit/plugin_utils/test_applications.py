@@ -177,12 +177,12 @@ def test_a_site_finds_its_application(run: Run) -> None:
 @pytest.mark.parametrize(
     ("sites", "entries", "expected"),
     [
-        ([site("other")], ENTRIES, 'nginx_proxy_sites[0].app: "other" is refused; accepted: notes or api, the applications'),
+        ([site("other")], ENTRIES, 'nginx_proxy_sites[0].app: "other" is refused; accepted: notes or api, the'),
         ([site("notes"), site("old")], ENTRIES, 'nginx_proxy_sites[1].app: "old" is refused; accepted: notes or api,'),
         ([site("notes", locations=[{"path": "/x/", "app": "old"}])], ENTRIES,
          'nginx_proxy_sites[0].locations[0].app: "old" is refused'),
-        ([site("old")], ENTRIES[2:], 'nginx_proxy_sites[0].app: "old" is refused; accepted: an application that a host'),
-        ([site("notes")], [], 'nginx_proxy_sites[0].app: "notes" is refused; accepted: an application that a host of the group apps has'),
+        ([site("old")], ENTRIES[2:], 'nginx_proxy_sites[0].app: "old" is refused; accepted: an application that'),
+        ([site("notes")], [], 'nginx_proxy_sites[0].app: "notes" is refused; accepted: an application that'),
         # The application's list is wrong, and says so itself: no error of Python's.
         ([site("notes")], [{"module": "a:b"}], f"{LIST}[0].name: null is refused"),
         # Each one's own time limit.

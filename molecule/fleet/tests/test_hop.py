@@ -1,0 +1,155 @@
+"""The way from the proxy to application hosts: who gets in, and what changes without a request being lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from machine import Machine
+from playbook import Outcome, Playbook
+from trial import assert_nothing_lost, background, load, trial, version, wait_for_one_slot
+
+UNITS = "systemctl list-unit-files --no-legend 'notes-hop@*' 'notes-fence@*' | cut -d ' ' -f 1 | sort"
+
+
+def units(port: int) -> list[str]:
+    return [f"notes-fence@{port}.service", f"notes-hop@{port}.service", f"notes-hop@{port}.socket"]
+
+
+def processes(proxy: Machine) -> set[int]:
+    """The workers that answer, of which no two hosts are likely to have the same numbers all."""
+    return {proxy.ask("/version").json()["pid"] for _ in range(24)}
+
+
+def reaches(machine: Machine, other: Machine, port: int = 8000) -> bool:
+    return machine.succeeds("curl --silent --max-time 3 http://%s:%s/version", other.name, str(port))
+
+
+class TestReached:
+    def test_requests_go_to_all_hosts_in_turn(self, proxy: Machine, apps: list[Machine]) -> None:
+        answering = processes(proxy)
+        for app in apps:
+            assert app.workers() & {str(process) for process in answering}, app
+
+    def test_the_application_learns_the_client_s_address(self, proxy: Machine) -> None:
+        told = proxy.ask("/process", "-H", "X-Forwarded-For: 203.0.113.66").json()
+        assert told["client"][0] == "127.0.0.1"
+
+    def test_nobody_but_the_proxy_gets_in(self, proxy: Machine, apps: list[Machine]) -> None:
+        first, second, _third = apps
+        assert reaches(proxy, first)
+        assert not reaches(second, first)
+        # Refused at once: whoever has a right to be there need not wait for a timeout.
+        assert second.code("curl --silent --max-time 3 http://%s:8000/", first.name) == 7
+        assert first.succeeds("curl --silent --max-time 3 http://127.0.0.1:8000/version")
+
+    def test_the_way_in_is_no_more_than_it_has_to_be(self, apps: list[Machine]) -> None:
+        for app in apps:
+            told = app.run("systemd-analyze security --no-pager notes-hop@8000.service | tail -n 1")
+            assert float(told.split(":")[1].split()[0]) <= 1.5
+
+    def test_a_fence_that_somebody_took_down_is_up_again_after_the_next_run(
+        self, apps: list[Machine], play: Playbook
+    ) -> None:
+        first, second, _third = apps
+        first.run("nft delete table inet asgi_deploy_8000")
+        assert reaches(second, first)
+        outcome = play(code=0)
+        assert [name for name, tasks in outcome.hosts.items() if tasks.changed] == [first.name]
+        assert not reaches(second, first)
+
+
+class TestRelease:
+    """All hosts switch at once, and the proxy holds connections to all of them."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def seen(
+        cls, proxy: Machine, apps: list[Machine], play: Playbook, tmp_path_factory: pytest.TempPathFactory
+    ) -> dict[str, Any]:
+        second = trial(tmp_path_factory.mktemp("second"), "second")
+        with load([proxy], "0.01") as loads, background([proxy], "hold_open.py", "hold") as held:
+            play(extra=second, code=0)
+            wait_for_one_slot(apps)
+            play(code=0)
+            wait_for_one_slot(apps)
+        return {**loads[proxy.name], "held": held[proxy.name]}
+
+    def test_nothing_was_lost(self, seen: dict[str, Any]) -> None:
+        assert_nothing_lost(seen, 200)
+        assert seen["versions"] == ["first", "second"]
+
+    def test_the_proxy_had_nothing_to_repeat(self, proxy: Machine, seen: dict[str, Any]) -> None:
+        log = proxy.run("grep -cE 'upstream prematurely closed|reset by peer|refused' /var/log/nginx/error.log || true")
+        assert int(log) == 0
+
+
+class TestPort:
+    """The proxies learn of a port after the hosts: until then the one before has to be open."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def done(cls, proxy: Machine, play: Playbook) -> tuple[Outcome, dict[str, Any]]:
+        with load([proxy], "0.01") as loads:
+            outcome = play(code=0, extra={"gunicorn_app_port": 9000})
+        return outcome, loads[proxy.name]
+
+    def test_nothing_was_lost(self, done: tuple[Outcome, dict[str, Any]]) -> None:
+        assert_nothing_lost(done[1], 100)
+
+    def test_the_one_before_is_closed(
+        self, proxy: Machine, apps: list[Machine], done: tuple[Outcome, dict[str, Any]]
+    ) -> None:
+        for app in apps:
+            assert app.run(UNITS).split() == units(9000)
+            assert app.run("ls /etc/asgi-deploy/fences").split() == ["notes-9000.nft"]
+            assert "asgi_deploy_8000" not in app.run("nft list tables")
+            assert not reaches(proxy, app)
+            assert reaches(proxy, app, 9000)
+
+    def test_again_it_changes_nothing(self, play: Playbook, done: object) -> None:
+        play(extra={"gunicorn_app_port": 9000}).assert_unchanged()
+
+    def test_a_port_that_another_program_holds_leaves_the_one_that_is_open(
+        self, proxy: Machine, apps: list[Machine], play: Playbook, done: object
+    ) -> None:
+        apps[0].run("setsid python3 -m http.server --bind 127.0.0.1 8000 >/dev/null 2>&1 </dev/null &")
+        try:
+            outcome = play(code=2)
+            assert "port 8000 of notes could not be opened" in outcome.hosts[apps[0].name].message
+            assert "Address already in use" in outcome.hosts[apps[0].name].message
+            assert version(proxy) == "first"
+        finally:
+            apps[0].run("pkill -f http.server")
+        play(code=0)
+        for app in apps:
+            assert app.run(UNITS).split() == units(8000)
+
+
+class TestRemoval:
+    """Of the application on one host: the proxy passes nothing on to it before it is gone."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def seen(cls, proxy: Machine, apps: list[Machine], play: Playbook) -> dict[str, Any]:
+        gone = f"{{{{ 'absent' if inventory_hostname == '{apps[2].name}' else 'present' }}}}"
+        with load([proxy], "0.01") as loads:
+            play(code=0, extra={"gunicorn_app_state": gone})
+        return dict(loads[proxy.name])
+
+    def test_nothing_was_lost(self, seen: dict[str, Any]) -> None:
+        assert_nothing_lost(seen, 100)
+
+    def test_nothing_of_it_is_left_there(self, proxy: Machine, apps: list[Machine], seen: object) -> None:
+        gone = apps[2]
+        assert gone.run(UNITS) == ""
+        assert "asgi_deploy" not in gone.run("nft list tables")
+        assert not gone.succeeds("ls /etc/asgi-deploy/fences/*.nft")
+        assert not gone.succeeds("test -e /etc/systemd/system/nftables.service.d/asgi-deploy.conf")
+        upstream = proxy.run("cat /etc/nginx/deploy/current/sites/notes/upstream.conf")
+        assert upstream.count("server ") == 2
+
+    def test_it_comes_back(self, proxy: Machine, apps: list[Machine], play: Playbook, seen: object) -> None:
+        play(code=0)
+        assert apps[2].run(UNITS).split() == units(8000)
+        assert apps[2].workers() & {str(process) for process in processes(proxy)}

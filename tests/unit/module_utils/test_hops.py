@@ -1,0 +1,179 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ports for proxies on other hosts: what is there, what is due, and that none is open without its fence."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.asgi.deploy.plugins.module_utils import hops as module
+from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hop, HopError, Hops
+from ansible_collections.asgi.deploy.plugins.module_utils.units import states_of
+
+Fixture = t.Any
+
+HOP = Hop("notes", 8000)
+OURS = "# Managed by Ansible (asgi.deploy, role gunicorn_app).\n"
+SHOW = "systemctl show --property=Id,ActiveState,UnitFileState"
+LIST = "nft list table inet asgi_deploy_8000"
+OPEN = f"Id={HOP.socket}\nActiveState=active\nUnitFileState=enabled\n"
+CLOSED = f"Id={HOP.socket}\nActiveState=inactive\nUnitFileState=\n"
+
+
+@pytest.fixture(autouse=True)
+def _nft(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "_NFT", "nft")
+    monkeypatch.setattr(
+        module.os.path, "exists", lambda path, there=module.os.path.exists: path == "nft" or there(path)
+    )
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    folder = tmp_path / "etc/systemd/system"
+    folder.mkdir(parents=True)
+    (tmp_path / "etc/asgi-deploy/fences").mkdir(parents=True)
+    return folder
+
+
+def files_of(base: Path, fence: str = "rules\n") -> dict[str, dict[str, str]]:
+    texts = {
+        base / "etc/asgi-deploy/fences/notes-8000.nft": fence,
+        **{base / "etc/systemd/system" / unit: OURS for unit in HOP.units},
+    }
+    return {str(path): {"text": text, "mode": "0644"} for path, text in texts.items()}
+
+
+def write(files: t.Mapping[str, t.Mapping[str, str]]) -> None:
+    for path, wanted in files.items():
+        Path(path).write_text(wanted["text"], encoding="utf-8")
+        Path(path).chmod(0o644)
+
+
+def test_what_is_there(units: Path, tmp_path: Path, fake_run: Fixture) -> None:
+    texts = {
+        "notes-hop@8000.socket": OURS,
+        "notes-hop@8000.service": OURS,
+        # All that a killed removal has left of a port.
+        "shop-fence@8001.service": OURS,
+        # Somebody else's, and no port at all.
+        "other-hop@8002.socket": "[Unit]\n",
+        "notes@blue.service": OURS,
+        "notes-hop@x.socket": OURS,
+    }
+    for name, text in texts.items():
+        (units / name).write_text(text, encoding="utf-8")
+    hops = Hops(fake_run(), str(tmp_path))
+    assert hops.there() == [HOP, Hop("shop", 8001)]
+    assert hops.units_of("notes") == ["notes-hop@8000.socket", "notes-hop@8000.service", "notes-fence@8000.service"]
+
+
+def test_fences_of_an_application_are_not_those_of_one_with_a_longer_name(
+    units: Path, tmp_path: Path, fake_run: Fixture
+) -> None:
+    folder = tmp_path / "etc/asgi-deploy/fences"
+    for name in ("notes-8000.nft", "notes-9000.nft", "notes-api-8001.nft"):
+        (folder / name).touch()
+    found = Hops(fake_run(), str(tmp_path)).fences_of("notes")
+    assert [Path(path).name for path in found] == ["notes-8000.nft", "notes-9000.nft"]
+
+
+def test_a_new_port_is_opened_after_its_fence(units: Path, tmp_path: Path, fake_run: Fixture) -> None:
+    run = fake_run({SHOW: (0, CLOSED, ""), LIST: (1, "", "No such file or directory")})
+    files = files_of(tmp_path)
+    assert Hops(run, str(tmp_path)).open([HOP], files, check_mode=True)
+    assert not list(units.iterdir())
+    assert Hops(run, str(tmp_path)).open([HOP], files, check_mode=False)
+    changes = [line for line in run.commands if not line.startswith((SHOW, LIST))]
+    assert changes == [
+        "systemctl daemon-reload",
+        f"systemctl reload-or-restart {HOP.fence}",
+        f"systemctl enable --now {HOP.socket} {HOP.fence}",
+    ]
+    assert sorted(path.name for path in units.iterdir()) == sorted(HOP.units)
+
+
+@pytest.mark.parametrize(
+    ("fence", "shown", "listed", "changes"),
+    [
+        ("rules\n", OPEN, 0, []),
+        # Other proxies: the fence alone, in one transaction, and the port stays open.
+        ("other rules\n", OPEN, 0, ["systemctl daemon-reload", f"systemctl reload-or-restart {HOP.fence}"]),
+        # A hand has flushed all rules.
+        ("rules\n", OPEN, 1, ["systemctl daemon-reload", f"systemctl reload-or-restart {HOP.fence}"]),
+        ("rules\n", CLOSED, 0, ["systemctl daemon-reload", f"systemctl enable --now {HOP.socket} {HOP.fence}"]),
+    ],
+)
+def test_what_is_due_on_a_host_that_has_it(
+    units: Path, tmp_path: Path, fake_run: Fixture, fence: str, shown: str, listed: int, changes: list[str]
+) -> None:
+    write(files_of(tmp_path))
+    run = fake_run({SHOW: (0, shown, ""), LIST: (listed, "", "")})
+    assert Hops(run, str(tmp_path)).open([HOP], files_of(tmp_path, fence), check_mode=False) is bool(changes)
+    assert [line for line in run.commands if not line.startswith((SHOW, LIST))] == changes
+
+
+def test_a_port_that_does_not_open_is_named_with_systemd_s_words(
+    units: Path, tmp_path: Path, fake_run: Fixture
+) -> None:
+    run = fake_run(
+        {
+            SHOW: (0, CLOSED, ""),
+            "systemctl enable": (1, "", "Job failed. See journalctl."),
+            "journalctl": (0, "Failed to create listening socket: Address already in use\n", ""),
+        }
+    )
+    with pytest.raises(HopError) as caught:
+        Hops(run, str(tmp_path)).open([HOP], files_of(tmp_path), check_mode=False)
+    assert str(caught.value) == (
+        "port 8000 of notes could not be opened: Failed to create listening socket: Address already in use"
+    )
+
+
+def test_closing_leaves_nothing(units: Path, tmp_path: Path, fake_run: Fixture) -> None:
+    write(files_of(tmp_path))
+    drop_in = units / "nftables.service.d/asgi-deploy.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(OURS, encoding="utf-8")
+    run = fake_run({"systemctl --quiet is-active": (3, "", "")})
+    Hops(run, str(tmp_path)).close([HOP])
+    assert run.commands[0] == "systemctl disable --now " + " ".join(HOP.units)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_the_drop_in_stays_for_other_fences(units: Path, tmp_path: Path, fake_run: Fixture) -> None:
+    write(files_of(tmp_path))
+    (tmp_path / "etc/asgi-deploy/fences/shop-8001.nft").touch()
+    drop_in = units / "nftables.service.d/asgi-deploy.conf"
+    drop_in.parent.mkdir()
+    drop_in.touch()
+    Hops(fake_run({"systemctl --quiet is-active": (3, "", "")}), str(tmp_path)).close([HOP])
+    assert drop_in.exists()
+
+
+def test_a_port_that_stays_open_keeps_its_files(units: Path, tmp_path: Path, fake_run: Fixture) -> None:
+    write(files_of(tmp_path))
+    run = fake_run({"systemctl disable": (1, "", "Refusing to operate"), "systemctl --quiet is-active": (0, "", "")})
+    with pytest.raises(HopError, match="port 8000 could not be closed: Refusing to operate"):
+        Hops(run, str(tmp_path)).close([HOP])
+    assert sorted(path.name for path in units.iterdir()) == sorted(HOP.units)
+
+
+@pytest.mark.parametrize(
+    ("printed", "states"),
+    [
+        ("", {}),
+        (OPEN, {HOP.socket: ("active", "enabled")}),
+        (OPEN + "\nId=b.service\nUnitFileState=\nActiveState=failed\n", {HOP.socket: ("active", "enabled"),
+                                                                         "b.service": ("failed", "")}),
+    ],
+)  # fmt: skip
+def test_states(fake_run: Fixture, printed: str, states: dict[str, tuple[str, str]]) -> None:
+    assert states_of(fake_run({"systemctl show": (0, printed, "")}), ["a"]) == states
+    run = fake_run()
+    assert states_of(run, []) == {}
+    assert run.commands == []
