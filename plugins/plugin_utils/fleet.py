@@ -27,10 +27,6 @@ class Place(t.NamedTuple):
     timeout: int
     health_path: str
 
-    @property
-    def server(self) -> str:
-        return f"{self.address}:{self.port}"
-
 
 Fleet = dict[str, list[Place]]
 
@@ -60,18 +56,20 @@ def places_on(
 
 
 def address_of(host: str, get: t.Callable[[str], t.Any]) -> str:
-    """Return where the proxies reach an application host: an address, an IPv6 one in brackets, or a name.
-
-    :raises Refused: for what is neither
-    """
+    """Return where the inventory says that proxies reach an application host; see :func:`checked`."""
     stated = get("gunicorn_app_address")
-    path = f"gunicorn_app_address of {host}"
-    value = stated if stated is not None else get("ansible_host") or host
-    if not isinstance(value, str):
-        raise Refused(path, value, "an address or a name")
-    address = in_brackets(value)
-    server_address(path, f"{address}:1")
-    return address
+    return in_brackets(str(stated if stated is not None else get("ansible_host") or host))
+
+
+def checked(place: Place) -> str:
+    """Return ``host:port`` of a place on another host.
+
+    :raises Refused: for an address that is none, or that leads every host to itself
+    """
+    path = f"gunicorn_app_address of {place.host}"
+    if is_loopback(place.address):
+        raise Refused(path, place.address, "an address by which other hosts reach it")
+    return server_address(path, f"{place.address}:{place.port}")
 
 
 def is_loopback(address: str) -> bool:

@@ -10,7 +10,7 @@ import functools
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.application import application_name
-from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet import Fleet, Place, is_loopback, is_name
+from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet import Fleet, Place, checked, is_name
 from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import app_socket
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application
@@ -131,7 +131,7 @@ def _of_application(app: str, path: str, name: str, around: Surroundings) -> Ups
 def _refuse_one_address(places: t.Sequence[Place]) -> None:
     seen: dict[str, str] = {}
     for place in places:
-        other = seen.setdefault(same_server(place.server), place.host)
+        other = seen.setdefault(f"{place.address.lower()}:{place.port}", place.host)
         if other != place.host:
             raise Refused(f"gunicorn_app_address of {place.host}", place.address, f"another one than that of {other}")
 
@@ -141,10 +141,7 @@ def _here(app: str) -> str:
 
 
 def _elsewhere(place: Place) -> dict[str, t.Any]:
-    if is_loopback(place.address):
-        accepted = "an address by which other hosts reach it"
-        raise Refused(f"gunicorn_app_address of {place.host}", place.address, accepted)
-    return {"address": place.server, **_PATIENCE}
+    return {"address": checked(place), **_PATIENCE}
 
 
 def _refuse_itself(servers: t.Sequence[Server], path: str, ports: t.Sequence[int]) -> None:
