@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import time
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
@@ -19,6 +20,13 @@ _FENCES = "etc/asgi-deploy/fences"
 _DROP_IN = "nftables.service.d/asgi-deploy.conf"
 
 _NFT = "/usr/sbin/nft"
+
+_TABLES = ("proc/net/tcp", "proc/net/tcp6")
+_ESTABLISHED = "01"
+
+#: Seconds that requests have to end before a port is closed.
+_PATIENCE = 60.0
+_PAUSE = 0.2
 
 #: How a file of ours begins.
 _OURS = "# Managed by Ansible (asgi.deploy"
@@ -61,6 +69,7 @@ class Hops:
 
     def __init__(self, run: Run, base: str = "/") -> None:
         self._run = run
+        self._base = base
         self._units = os.path.join(base, _UNITS)
         self._fences = os.path.join(base, _FENCES)
 
@@ -107,6 +116,7 @@ class Hops:
 
         :raises HopError: naming the port that could not be closed
         """
+        self.drain(hops)
         for hop in hops:
             code, output, errors = self._run(["systemctl", "disable", "--now", *hop.units])
             if self._run(["systemctl", "--quiet", "is-active", hop.socket])[0] == 0:
@@ -123,6 +133,22 @@ class Hops:
         self.forget()
         self._run(["systemctl", "daemon-reload"])
         self._run(["systemctl", "--quiet", "reset-failed", *(unit for hop in hops for unit in hop.units)])
+
+    def drain(self, hops: t.Sequence[Hop], seconds: float = _PATIENCE) -> None:
+        """Wait until what is under way at these ports has ended; proxies that were reloaded begin nothing new there."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self._ports_in_use() & {hop.port for hop in hops}:
+            time.sleep(_PAUSE)
+
+    def _ports_in_use(self) -> t.Set[int]:
+        """Return the ports of this host with connections, from the kernel's tables."""
+        ports = set()
+        for table in _TABLES:
+            for line in (read_text(os.path.join(self._base, table)) or "").splitlines()[1:]:
+                words = line.split()
+                if words[3] == _ESTABLISHED:
+                    ports.add(int(words[1].rpartition(":")[2], 16))
+        return ports
 
     def forget(self) -> None:
         """Let nftables.service go without the fences where there are none any more."""

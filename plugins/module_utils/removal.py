@@ -165,6 +165,7 @@ class _Removal:
         ]
         # First: a host that is started again in the middle must not start them.
         self._run(["systemctl", "--quiet", "disable", *self._units])
+        self._hops.drain([hop for hop in self._hops.there() if hop.name == self.name])
         # Returns when they have drained.
         _code, _output, errors = self._run(["systemctl", "stop", *transient, *self._units])
         if self._run(["systemctl", "--quiet", "is-active", *self._units])[0] == 0:

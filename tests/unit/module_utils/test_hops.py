@@ -134,6 +134,42 @@ def test_a_port_that_does_not_open_is_named_with_systemd_s_words(
     )
 
 
+@pytest.mark.parametrize(
+    ("table", "lines", "waits"),
+    [
+        ("tcp", "   0: 0100007F:1F40 0200000A:9C40 01 0:0", True),
+        ("tcp6", "   0: 0000000000000000FFFF00000100007F:1F40 0000000000000000FFFF00000200000A:9C40 01 0:0", True),
+        # Another port, this one of another host's, a listener, and what has ended.
+        ("tcp", "   0: 0100007F:1F41 0200000A:9C40 01 0:0", False),
+        ("tcp", "   0: 0100007F:9C40 0200000A:1F40 01 0:0", False),
+        ("tcp", "   0: 00000000:1F40 00000000:0000 0A 0:0", False),
+        ("tcp", "   0: 0100007F:1F40 0200000A:9C40 06 0:0", False),
+    ],
+)
+def test_a_port_is_closed_when_its_requests_have_ended(
+    tmp_path: Path, fake_run: Fixture, monkeypatch: pytest.MonkeyPatch, table: str, lines: str, waits: bool
+) -> None:
+    path = tmp_path / "proc/net" / table
+    path.parent.mkdir(parents=True)
+    path.write_text(f"  sl  local_address rem_address   st\n{lines}\n", encoding="utf-8")
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        path.write_text("  sl  local_address rem_address   st\n", encoding="utf-8")
+
+    monkeypatch.setattr(module.time, "sleep", sleep)  # type: ignore[attr-defined]
+    Hops(fake_run(), str(tmp_path)).drain([HOP])
+    assert bool(pauses) is waits
+
+
+def test_a_connection_that_never_ends_does_not_keep_a_port_open_for_ever(tmp_path: Path, fake_run: Fixture) -> None:
+    path = tmp_path / "proc/net/tcp"
+    path.parent.mkdir(parents=True)
+    path.write_text("  sl\n   0: 0100007F:1F40 0200000A:9C40 01 0:0\n", encoding="utf-8")
+    Hops(fake_run(), str(tmp_path)).drain([HOP], seconds=0.3)
+
+
 def test_closing_leaves_nothing(units: Path, tmp_path: Path, fake_run: Fixture) -> None:
     write(files_of(tmp_path))
     drop_in = units / "nftables.service.d/asgi-deploy.conf"
