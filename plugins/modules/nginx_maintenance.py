@@ -14,7 +14,7 @@ description:
   - Makes or removes the file that nginx looks for, C(/etc/nginx/maintenance/SITE), without a reload, and asks nginx on
     the host itself until each site answers with its page and 503, or no longer.
   - If one site does not, the files of all are as they were.
-  - Part of the playbook P(asgi.deploy.maintenance#playbook), which does the same on all proxies or on none.
+  - Part of the playbook C(asgi.deploy.maintenance), which does the same on all proxies or on none.
 author:
   - The asgi.deploy authors (@asgi)
 options:

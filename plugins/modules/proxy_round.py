@@ -11,7 +11,7 @@ module: proxy_round
 short_description: Say what became of each proxy, and fail where one did
 version_added: 0.2.0
 description:
-  - Reads what the tasks of the playbook P(asgi.deploy.proxy_update#playbook) registered on each host. An action plugin
+  - Reads what the tasks of the playbook C(asgi.deploy.proxy_update) registered on each host. An action plugin
     alone, nothing is done on any host.
 author:
   - The asgi.deploy authors (@asgi)
