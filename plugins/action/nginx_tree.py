@@ -26,9 +26,12 @@ ROLE = "nginx_proxy"
 
 
 class ActionModule(ActionBase):
-    """Takes the role's variables from the host."""
+    """Takes the role's variables from the host.
 
-    _VALID_ARGS = frozenset(("probe",))
+    ``back_to`` takes the place of what they say is to be live. ``expected``: see the module.
+    """
+
+    _VALID_ARGS = frozenset(("probe", "back_to", "expected"))
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
@@ -43,15 +46,17 @@ class ActionModule(ActionBase):
         if "masked" in probe.split():
             # Found here, in the first play: later the package is installed, and nothing can start it.
             raise AnsibleActionFail(MASKED)
-        if not installed and not self._task.check_mode:
+        expected = self._task.args.get("expected") or []
+        if not installed and (expected or not self._task.check_mode):
             raise AnsibleActionFail("nginx is not installed on this host: " + probe.strip())
         try:
-            if proxy["generation"] is None:
+            back_to = self._task.args.get("back_to") or proxy["generation"]
+            if back_to is None:
                 arguments = self._tree(proxy, probe)
             elif not installed:
                 raise AnsibleActionFail("nginx_proxy_generation: this host has no generation, nor nginx")
             else:
-                arguments = {"back_to": proxy["generation"], "tls_dir": proxy["tls_dir"]}
+                arguments = {"back_to": back_to, "tls_dir": proxy["tls_dir"]}
             # Check mode has not written it, and a test without it passes what nginx cannot start with.
             arguments["drop_in"] = renderer(str(ROLES / ROLE), ROLE)("host/nginx.service.j2", **proxy)
         except ValueError as error:
@@ -62,7 +67,7 @@ class ActionModule(ActionBase):
             after["/etc/nginx/nginx.conf"] = arguments["entry"]
             result.update(changed=True, diff=diff_of({}, after), msg="Not tested: nginx is not installed yet.")
             return result
-        arguments["host"] = variables["inventory_hostname"]
+        arguments.update(host=variables["inventory_hostname"], expected=expected)
         result.update(self._execute_module("asgi.deploy.nginx_tree", arguments, task_vars=variables))
         # The whole tree would come back with it.
         result.pop("invocation", None)

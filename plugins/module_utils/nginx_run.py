@@ -38,6 +38,26 @@ class Call(t.NamedTuple):
     warn: t.Callable[[str], None]
 
 
+def expect(generations: Generations, expected: t.Sequence[str]) -> t.Optional[str]:
+    """Return the name of the live generation.
+
+    :param expected: names or ids, one of which has to be live; ``any`` is all of them, and an empty list asks for none
+    :raises Refusal: where it is another one, before anything has changed
+    """
+    live = generations.live()
+    if not expected:
+        return live
+    if live is None:
+        raise Refusal("this host has no generation of nginx's configuration yet: asgi.deploy.site makes its first one")
+    if not {"any", live, id_of(live)} & set(expected):
+        raise Refusal(
+            "another run has put the generation {0} live, and {1} was to be it; nothing was changed here".format(
+                live, " or ".join(expected)
+            )
+        )
+    return live
+
+
 def put_live(call: Call, generations: Generations) -> Result:
     """Put the tree of the parameters live.
 

@@ -39,8 +39,15 @@ options:
     type: str
   back_to:
     description:
-      - Instead of a tree, an old generation to put live that is on the host, C(previous) or its id.
+      - Instead of a tree, an old generation to put live that is on the host, C(previous), its id or its folder's name.
     type: str
+  expected:
+    description:
+      - The generations, by name or id, one of which has to be live when this begins, or C(any) for one at all;
+        otherwise nothing is done. By that nobody undoes what another run has put live meanwhile.
+    type: list
+    elements: str
+    default: []
   entry:
     description: Text of C(/etc/nginx/nginx.conf), which includes the tree. Required with O(files).
     type: str
@@ -134,6 +141,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+before:
+  description: Name of the generation that was live when this began, null where there was none.
+  type: str
+  returned: success
+live:
+  description: Name of the generation that is live now.
+  type: str
+  returned: success, but not in check mode
 generation:
   description: The generation that nginx serves.
   type: str
@@ -164,7 +179,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import locked, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import LOCK, LOCK_HOLDER
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import Generations, Refusal
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_run import Call, Result, put_back, put_live
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_run import Call, Result, expect, put_back, put_live
 
 
 def run(module: AnsibleModule) -> Result:
@@ -172,10 +187,12 @@ def run(module: AnsibleModule) -> Result:
     call = Call(module.params, module.check_mode, module.run_command, module.warn)
     work = put_back if module.params["back_to"] else put_live
     if module.check_mode:
-        return work(call, generations)
+        return {"before": expect(generations, module.params["expected"]), **work(call, generations)}
     with locked(LOCK, LOCK_HOLDER):
         generations.clean()
-        return work(call, generations)
+        before = expect(generations, module.params["expected"])
+        result = work(call, generations)
+        return {"before": before, "live": generations.live(), **result}
 
 
 def main() -> None:
@@ -189,6 +206,7 @@ def main() -> None:
             "private": {"type": "dict", "default": {}, "no_log": True},
             "generation": {"type": "str"},
             "back_to": {"type": "str"},
+            "expected": {"type": "list", "elements": "str", "default": []},
             "entry": {"type": "str"},
             "pairs": {
                 "type": "list",

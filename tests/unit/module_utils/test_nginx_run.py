@@ -19,7 +19,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations impo
     Refusal,
     write_generation,
 )
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_run import Call, difference, put_back, put_live
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_run import Call, difference, expect, put_back, put_live
 
 Fixture = t.Any
 
@@ -118,3 +118,22 @@ def test_check_mode(
 
 def listing(entry: Path) -> str:
     return f"# configuration file {entry}:\n{entry.read_text(encoding='utf-8')}"
+
+
+@pytest.mark.parametrize("expected", [[], ["any"], ["20260102T000000Z-bbb"], ["bbb"], ["20260101T000000Z-aaa", "bbb"]])
+def test_what_is_expected_to_be_live(generations: Generations, expected: list[str]) -> None:
+    assert expect(generations, expected) == "20260102T000000Z-bbb"
+
+
+@pytest.mark.parametrize("expected", [["20260101T000000Z-aaa"], ["aaa"], ["aaa", "ccc"], ["20260102T000000Z-bb"]])
+def test_what_another_run_has_put_live_is_left_alone(generations: Generations, expected: list[str]) -> None:
+    with pytest.raises(Refusal, match=r"^another run has put the generation 20260102T000000Z-bbb live, and "):
+        expect(generations, expected)
+
+
+@pytest.mark.parametrize("expected", [["any"], ["20260101T000000Z-aaa"]])
+def test_a_host_without_a_generation_is_not_expected(tmp_path: Path, expected: list[str]) -> None:
+    none = Generations(str(tmp_path / "deploy"))
+    assert expect(none, []) is None
+    with pytest.raises(Refusal, match="no generation"):
+        expect(none, expected)
