@@ -8,18 +8,18 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import target_of
 from ansible_collections.asgi.deploy.plugins.module_utils.history import History
 from ansible_collections.asgi.deploy.plugins.module_utils.release import Releases
-from ansible_collections.asgi.deploy.plugins.module_utils.slots import Slots
+from ansible_collections.asgi.deploy.plugins.module_utils.slots import SLOTS
 
 
-def standing(name: str, root: str, run: t.Callable[..., t.Tuple[int, str, str]]) -> t.Dict[str, t.Any]:
+def standing(name: str, root: str) -> t.Dict[str, t.Any]:
     """Return ``live``, a release or None; ``releases``, those on disk, oldest first, each ``name`` and ``code``; and
     ``lived``, those of them that have been live and the one that is, each ``release``, ``at`` and ``how``, the last one
     last.
     """
-    slots = Slots(name, root, {}, "", 0, run)
-    live = slots.release_of(slots.live())
+    live = live_release(root)
     releases = Releases(name, root, "")
     there = releases.finished()
     last: t.Dict[str, t.Dict[str, str]] = {}
@@ -39,6 +39,14 @@ def standing(name: str, root: str, run: t.Callable[..., t.Tuple[int, str, str]])
         "releases": [{"name": item, "code": releases.code(item)} for item in there],
         "lived": [entry for release, entry in last.items() if release in there or release == live],
     }
+
+
+def live_release(root: str) -> t.Optional[str]:
+    """Return the name of the release that nginx reaches, or None where there is none."""
+    socket = target_of(os.path.join(root, "current.sock"))
+    slot = os.path.basename(socket or "")[: -len(".sock")]
+    release = target_of(os.path.join(root, "slots", slot, "release")) if slot in SLOTS else None
+    return os.path.basename(release) if release else None
 
 
 def root_of(name: str) -> str:

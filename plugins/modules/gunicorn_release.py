@@ -181,6 +181,10 @@ due:
   description: There is a prepared release to put live.
   type: bool
   returned: with O(phase=prepare)
+live:
+  description: Name of the release that is live nevertheless.
+  type: str
+  returned: failure
 name:
   description: Name of the application.
   type: str
@@ -239,6 +243,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.lease import Lease
 from ansible_collections.asgi.deploy.plugins.module_utils.release import BuildError
 from ansible_collections.asgi.deploy.plugins.module_utils.removal import data_of, remove_application, would_remove
 from ansible_collections.asgi.deploy.plugins.module_utils.slots import SlotError
+from ansible_collections.asgi.deploy.plugins.module_utils.standing import live_release
 
 TEXT = {"type": "str"}
 TEXTS = {"type": "list", "elements": "str"}
@@ -328,7 +333,8 @@ def main() -> None:
             Lease(params["name"]).require(params["lease"], module.check_mode)
             result = remove(module) if params["state"] == "absent" else deploy(module)
     except (BuildError, HookError, SlotError, ValueError, OSError) as error:
-        module.fail_json(msg=words_of(error), seconds=round(time.monotonic() - began, 1))
+        live = live_release(params["root"])
+        module.fail_json(msg=words_of(error), live=live, seconds=round(time.monotonic() - began, 1))
     module.exit_json(name=params["name"], seconds=round(time.monotonic() - began, 1), **result)
 
 

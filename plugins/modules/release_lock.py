@@ -109,7 +109,7 @@ def main() -> None:
         elif not module.check_mode:
             for name in names:
                 Lease(name).give_back(module.params["id"])
-        found = [standing(name, root_of(name), module.run_command) for name in names]
+        found = [standing(name, root_of(name)) for name in names]
     except (ValueError, OSError) as error:
         module.fail_json(msg=words_of(error))
     module.exit_json(changed=False, applications=found)

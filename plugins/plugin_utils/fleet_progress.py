@@ -14,6 +14,9 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 Entries = t.Sequence[t.Mapping[str, t.Any]]
 Row = dict[str, t.Any]
 
+#: Why there is nothing to count, where that needs no words.
+NOTHING = "nothing was switched"
+
 #: A failure in one of these stops a release before anything has been switched.
 _BEFORE = ("lock", "prepare")
 
@@ -47,13 +50,13 @@ def _hosts(failed: t.Sequence[str], begun: t.Mapping[str, t.Any]) -> str:
 
 
 def way_back(entries: Entries) -> dict[str, list[dict[str, t.Any]]]:
-    """Return the releases that the hosts had, for each host on which something has been put live or tried.
+    """Return the releases that the hosts had, for each host that has another one now, or may have.
 
-    One that failed is asked too: a hook that comes after the switch fails without going back.
+    Among them are failed ones: where a hook fails that comes after the switch, the new release stays.
     """
-    tried = {(entry["host"], entry["application"]) for entry in entries if entry["kind"] == "live"}
     had = {key: found["live"] for key, found in _standings(entries).items() if found["live"]}
-    return _by_host({key: release for key, release in had.items() if key in tried})
+    now = {(entry["host"], entry["application"]): entry for entry in entries if entry["kind"] == "live"}
+    return _by_host({key: had[key] for key, entry in now.items() if key in had and entry.get("live") != had[key]})
 
 
 def way_to_targets(entries: Entries) -> tuple[dict[str, list[dict[str, t.Any]]], str | None]:
@@ -155,8 +158,8 @@ def _to(
     for entry in done.values():
         if "would" in entry:
             return t.cast("str | None", entry.get("release"))
-    # Without any step it has what it had, also where it does not answer any more.
-    known = after or (before if not done else None)
+    # As long as nothing was switched it has what it had, also where it does not answer any more.
+    known = after or (None if "live" in done or "back" in done else before)
     return known["live"] if known else None
 
 
@@ -194,7 +197,7 @@ def not_counted(entries: Entries) -> str | None:
     """Return why there is no number of lost requests, or None where there is one."""
     told = [entry for entry in entries if entry["kind"] == "requests"]
     if not any(entry["kind"] == "live" for entry in entries):
-        return "nothing was switched"
+        return NOTHING
     if not told:
         return "no host of the group proxies is in this run"
     for entry in entries:

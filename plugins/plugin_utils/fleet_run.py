@@ -13,7 +13,18 @@ import typing as t
 from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_journal import Journal
 
 #: Of a task's result, what is noted.
-_NOTED = ("release", "due", "changed", "would", "seconds", "unconfirmed", "applications", "requests", "positions")
+_NOTED = (
+    "release",
+    "live",
+    "due",
+    "changed",
+    "would",
+    "seconds",
+    "unconfirmed",
+    "applications",
+    "requests",
+    "positions",
+)
 
 
 def journal(folder: str) -> Journal:

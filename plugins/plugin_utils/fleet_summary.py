@@ -9,6 +9,7 @@ import time
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_progress import (
+    NOTHING,
     Entries,
     Row,
     failures,
@@ -53,17 +54,17 @@ def failed(found: t.Mapping[str, t.Any]) -> bool:
 
 def table(found: t.Mapping[str, t.Any]) -> list[str]:
     """Return the lines of the table, and what has to be said of it."""
-    counts = found["playbook"] == "release"
+    counts = found["playbook"] == "release" and found["not_counted"] != NOTHING
     several = len({row["application"] for row in found["hosts"] if row["application"]}) > 1
     keys = ["host", *(["application"] if several else []), "from", "to", "seconds", "result"]
     heads = {key: key for key in keys}
-    if counts and not found["check_mode"]:
+    if counts:
         keys += ["lost", "retried"]
         heads.update(lost="requests lost", retried="retried")
     cells = [[heads[key] for key in keys], *([_cell(row, key) for key in keys] for row in found["hosts"])]
     widths = [max(len(line[column]) for line in cells) for column in range(len(keys))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-    if counts and not found["check_mode"] and found["not_counted"]:
+    if counts and found["not_counted"]:
         lines.append(f"requests lost: not counted ({found['not_counted']})")
     if found.get("without_server"):
         lines.append(f"{found['without_server']} further requests found no server that was left to try")
