@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.asgi.deploy.plugins.module_utils import lease as module
-from ansible_collections.asgi.deploy.plugins.module_utils.lease import SECONDS, Lease
+from ansible_collections.asgi.deploy.plugins.module_utils.lease import SECONDS, Lease, moment
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def lease(tmp_path: Path) -> Lease:
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     now = time.time()
-    monkeypatch.setattr(module.time, "time", lambda: now + seconds)
+    monkeypatch.setattr(time, "time", lambda: now + seconds)
 
 
 def test_held_and_given_back(lease: Lease) -> None:
@@ -47,16 +46,13 @@ def test_nobody_else_can_read_it(lease: Lease) -> None:
 
 def test_somebody_elses_is_refused(lease: Lease) -> None:
     lease.take("theirs", "alice@laptop")
-    since = module.moment(json.loads(Path(lease.path).read_text())["since"])
-    for refused in (
-        lambda: lease.take("ours", "bob@laptop"),
-        lambda: lease.require("ours"),
-        lambda: lease.require(None),
-    ):
-        with pytest.raises(
-            ValueError, match=rf"release of notes holds its lock: alice@laptop, since {since}\. It ends"
-        ):
-            refused()
+    since = moment(json.loads(Path(lease.path).read_text())["since"])
+    told = rf"release of notes holds its lock: alice@laptop, since {since}\. It ends"
+    with pytest.raises(ValueError, match=told):
+        lease.take("ours", "bob@laptop")
+    for identity in ("ours", None):
+        with pytest.raises(ValueError, match=told):
+            lease.require(identity)
     # It stays theirs, whoever gives back what was never theirs to hold.
     lease.give_back("ours")
     lease.require("theirs")
