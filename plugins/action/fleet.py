@@ -19,7 +19,7 @@ from ansible.utils.display import Display
 from ansible_collections.asgi.deploy.plugins.plugin_utils import fleet_progress as progress
 from ansible_collections.asgi.deploy.plugins.plugin_utils import fleet_summary as summary
 from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_options import options
-from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_run import journal, who
+from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_run import journal, who, words_of_failure
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host
 
 _OPTIONS = ("release_serial", "release_max_failures", "release_on_failure", "release_lock", "release_report")
@@ -28,9 +28,12 @@ display = Display()
 
 
 class ActionModule(ActionBase):
-    """``step`` says what is done; all but the first and the last never fail, so that a play goes on to its end."""
+    """``step`` says what is done; all but the first and the last never fail, so that a play goes on to its end.
 
-    _VALID_ARGS = frozenset(("step", "playbook"))
+    ``result``: what a task failed with, whose ``kind`` the journal knows.
+    """
+
+    _VALID_ARGS = frozenset(("step", "playbook", "kind", "result"))
     _requires_connection = False
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -40,6 +43,7 @@ class ActionModule(ActionBase):
         steps: dict[str, t.Callable[[dict[str, t.Any]], dict[str, t.Any]]] = {
             "begin": self._begin,
             "ask": self._ask,
+            "failed": self._failed,
             "back": self._back,
             "targets": self._targets,
             "end": self._end,
@@ -68,6 +72,13 @@ class ActionModule(ActionBase):
     def _ask(self, _variables: dict[str, t.Any]) -> dict[str, t.Any]:
         why = progress.stopped(self._journal.entries())
         return {"go": why is None, "why": why}
+
+    def _failed(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Note what a task failed with that did not come as far as to note it itself."""
+        host, kind = variables["inventory_hostname"], self._task.args["kind"]
+        if host not in progress.failures(self._journal.entries(), kind):
+            self._journal.note(kind, host=host, failed=words_of_failure(self._task.args["result"]))
+        return {}
 
     def _back(self, _variables: dict[str, t.Any]) -> dict[str, t.Any]:
         entries = self._journal.entries()

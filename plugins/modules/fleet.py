@@ -20,15 +20,23 @@ options:
   step:
     description: >-
       C(begin) checks the variables C(release_...) and begins the journal; C(ask) says whether the release goes on;
+      C(failed) notes what a task has failed with;
       C(back) says which hosts go back after a failure, C(targets) where all go back to in a rollback; C(end) prints the
       summary, writes the report, and fails where a host has failed.
     type: str
     required: true
-    choices: [begin, ask, back, targets, end]
+    choices: [begin, ask, failed, back, targets, end]
   playbook:
     description: With O(step=begin), which one it is.
     type: str
     choices: [release, rollback]
+  kind:
+    description: With O(step=failed), which step of the journal it was.
+    type: str
+    choices: [position, lock, prepare, live, back, free, requests]
+  result:
+    description: With O(step=failed), the task's result.
+    type: dict
 attributes:
   action:
     description: Runs on the controller.
@@ -83,8 +91,13 @@ from ansible.module_utils.basic import AnsibleModule
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "step": {"type": "str", "required": True, "choices": ["begin", "ask", "back", "targets", "end"]},
+            "step": {"type": "str", "required": True, "choices": ["begin", "ask", "failed", "back", "targets", "end"]},
             "playbook": {"type": "str", "choices": ["release", "rollback"]},
+            "kind": {
+                "type": "str",
+                "choices": ["position", "lock", "prepare", "live", "back", "free", "requests"],
+            },
+            "result": {"type": "dict"},
         },
         supports_check_mode=True,
     )

@@ -40,6 +40,15 @@ def stopped(entries: Entries) -> str | None:
     return None
 
 
+def locks_kept(entries: Entries) -> list[str]:
+    """Return the hosts that hold the lock at the end, as far as anybody knows."""
+    if entries[0]["check_mode"]:
+        return []
+    freed = {entry["host"] for entry in entries if entry["kind"] == "free" and "failed" not in entry}
+    return [entry["host"] for entry in entries if entry["kind"] == "lock" and "failed" not in entry
+            and entry["host"] not in freed]  # fmt: skip
+
+
 def why_not(entries: Entries) -> str | None:
     """Return why nothing was begun, or what was begun was stopped, or None."""
     return next((entry["why"] for entry in entries if entry["kind"] == "refused"), None) or stopped(entries)
@@ -55,7 +64,7 @@ def way_back(entries: Entries) -> dict[str, list[dict[str, t.Any]]]:
     Among them are failed ones: where a hook fails that comes after the switch, the new release stays.
     """
     had = {key: found["live"] for key, found in _standings(entries).items() if found["live"]}
-    now = {(entry["host"], entry["application"]): entry for entry in entries if entry["kind"] == "live"}
+    now = {(entry["host"], entry["application"]): entry for entry in _of_applications(entries, "live")}
     return _by_host({key: had[key] for key, entry in now.items() if key in had and entry.get("live") != had[key]})
 
 
@@ -94,6 +103,10 @@ def _by_host(found: t.Mapping[tuple[str, str], str]) -> dict[str, list[dict[str,
     return hosts
 
 
+def _of_applications(entries: Entries, kind: str) -> t.Iterator[t.Mapping[str, t.Any]]:
+    return (entry for entry in entries if entry["kind"] == kind and "application" in entry)
+
+
 def _standings(entries: Entries, kind: str = "lock") -> dict[tuple[str, str], t.Mapping[str, t.Any]]:
     """Return what the hosts said of their applications when the lock was taken, or given back, in the hosts' order."""
     begun = entries[0]["hosts"]
@@ -105,12 +118,13 @@ def rows(entries: Entries) -> list[Row]:
     """Return what became of each application on each host, in the order of the play."""
     before, after = _standings(entries), _standings(entries, "free")
     steps = {
-        kind: {(entry["host"], entry["application"]): entry for entry in entries if entry["kind"] == kind}
+        kind: {(entry["host"], entry["application"]): entry for entry in _of_applications(entries, kind)}
         for kind in ("prepare", "live", "back")
     }
     counted = _requests(entries)
     # Of a rollback that was not stopped, a host that was not asked had what all go back to.
     rest = "unchanged" if entries[0]["playbook"] == "rollback" and not why_not(entries) else "untouched"
+    whole = {entry["host"]: entry["failed"] for entry in entries if _is_of_host(entry)}
     found = []
     for host in entries[0]["hosts"]:
         names: list[str | None] = [name for owner, name in before if owner == host]
@@ -124,9 +138,9 @@ def rows(entries: Entries) -> list[Row]:
                     "from": before[key]["live"] if key in before else None,
                     "to": _to(done, after.get(key), before.get(key)),
                     "seconds": _seconds(done),
-                    "result": "failed" if host in failures(entries, "lock") else _result(done, rest),
+                    "result": "failed" if host in whole else _result(done, rest),
                     **(counted or {}).get(key, {"lost": None, "retried": None}),
-                    "message": _message(done, entries, host),
+                    "message": _message(done, whole.get(host)),
                 }
             )
     return found
@@ -168,11 +182,14 @@ def _seconds(done: t.Mapping[str, t.Mapping[str, t.Any]]) -> float | None:
     return None if entry is None or "would" in entry else entry.get("seconds")
 
 
-def _message(done: t.Mapping[str, t.Mapping[str, t.Any]], entries: Entries, host: str) -> str | None:
-    told = [entry["failed"] for entry in done.values() if "failed" in entry]
-    told += [entry["failed"] for entry in entries if entry.get("host") == host and entry["kind"] == "lock"
-             and "failed" in entry]  # fmt: skip
+def _message(done: t.Mapping[str, t.Mapping[str, t.Any]], whole: str | None) -> str | None:
+    told = [entry["failed"] for entry in done.values() if "failed" in entry] + ([whole] if whole else [])
     return "\n".join(told) or None
+
+
+def _is_of_host(entry: t.Mapping[str, t.Any]) -> bool:
+    """Return whether this is a failure of a host, before it came to one of its applications."""
+    return "failed" in entry and "application" not in entry and entry["kind"] in (*_BEFORE, "live", "back")
 
 
 def _requests(entries: Entries) -> dict[tuple[str, str], dict[str, int]] | None:

@@ -37,6 +37,12 @@ def who() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
+def words_of_failure(result: t.Mapping[str, t.Any]) -> str:
+    """Return what a task has failed with, or the item of its loop."""
+    items = (item for item in result.get("results") or [] if isinstance(item, dict) and item.get("failed"))
+    return str(next(items, result).get("msg", ""))
+
+
 def of_result(result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return what is noted of a task's result."""
     noted = {key: result[key] for key in _NOTED if key in result}

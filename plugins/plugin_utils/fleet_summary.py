@@ -12,7 +12,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_progress import 
     NOTHING,
     Entries,
     Row,
-    failures,
+    locks_kept,
     not_counted,
     rows,
     why_not,
@@ -34,7 +34,7 @@ def report(entries: Entries) -> dict[str, t.Any]:
         "ended": _moment(time.time()),
         "stopped": why_not(entries),
         "hosts": rows(entries),
-        "lock_kept_on": failures(entries, "free"),
+        "lock_kept_on": locks_kept(entries),
     }
     if begun["playbook"] == "release":
         found["not_counted"] = not_counted(entries)

@@ -284,7 +284,7 @@ class TestKilled:
         process = play.begin(tmp_path_factory.mktemp("killed"), extra=slow, apart=True, playbook=RELEASE)
         idle = OTHER[machines[1].slot()]
         try:
-            wait_for("the start on the second host", partial(is_starting, machines[1], idle), 120)
+            wait_for("the start on the second host", partial(is_starting, machines[1], idle), 240)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()

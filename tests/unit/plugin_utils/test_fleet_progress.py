@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.asgi.deploy.plugins.plugin_utils import fleet_progress as progress
 from ansible_collections.asgi.deploy.plugins.plugin_utils import fleet_summary as summary
 from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_journal import Journal
-from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_run import journal, of_result
+from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_run import journal, of_result, words_of_failure
 
 HOSTS = ("web1", "web2", "web3")
 Entry = dict[str, t.Any]
@@ -56,7 +56,9 @@ def live(host: str) -> Entry:
 
 
 def failed(kind: str, host: str, **known: t.Any) -> Entry:
-    return step(kind, host, failed=f"{host} said no", seconds=1.0, **known)
+    # A lock is the host's, everything else an application's.
+    whose = {} if kind == "lock" else {"application": "notes"}
+    return {"kind": kind, "host": host, **whose, "failed": f"{host} said no", "seconds": 1.0, **known}
 
 
 def free(host: str, release: str | None) -> Entry:
@@ -184,6 +186,11 @@ class TestRows:
                 "failed, untouched, untouched",
             ),
             ([*PREPARED, live("web1"), failed("back", "web1")], "failed, untouched, untouched"),
+            # The host itself, before anything was asked of its application.
+            (
+                [*LOCKED, prepared("web1"), {"kind": "prepare", "host": "web2", "failed": "no such package"}],
+                "untouched, failed, untouched",
+            ),
             (
                 [
                     *LOCKED,
@@ -277,7 +284,7 @@ class TestSummary:
         ]
 
     def test_what_was_not_counted_is_said(self) -> None:
-        lines = summary.table(summary.report([*PREPARED, live("web1"), free("web1", "2-b")]))
+        lines = summary.table(summary.report([*PREPARED, live("web1"), *(free(host, "2-b") for host in HOSTS)]))
         assert lines[1] == "web1  1-a   2-b  2.5      live       not counted    -"
         assert lines[-1] == "requests lost: not counted (no host of the group proxies is in this run)"
 
@@ -288,12 +295,29 @@ class TestSummary:
     def test_several_applications_have_a_column(self) -> None:
         both: Entry = {"name": "api", "live": None, "releases": [], "lived": []}
         first = lock("web1")
-        entries = [begin(hosts=["web1"]), {**first, "applications": [*first["applications"], both]}]
+        entries = [
+            begin(hosts=["web1"]),
+            {**first, "applications": [*first["applications"], both]},
+            free("web1", "1-a"),
+        ]
         assert [line.split()[:3] for line in summary.table(summary.report(entries))] == [
             ["host", "application", "from"],
             ["web1", "notes", "1-a"],
             ["web1", "api", "-"],
         ]
+
+    @pytest.mark.parametrize(
+        ("entries", "hosts"),
+        [
+            ([*LOCKED, *(free(host, "1-a") for host in HOSTS)], []),
+            ([begin(check_mode=True), *map(lock, HOSTS)], []),
+            # What never came as far as to say that it failed has not given it back either.
+            ([*LOCKED, free("web1", "1-a")], ["web2", "web3"]),
+            ([begin(), lock("web1"), failed("lock", "web2"), free("web1", "1-a")], []),
+        ],
+    )
+    def test_who_holds_the_lock_still(self, entries: list[Entry], hosts: list[str]) -> None:
+        assert summary.report(entries)["lock_kept_on"] == hosts
 
     def test_it_is_json(self) -> None:
         json.dumps(summary.report([*PREPARED, live("web1")]))
@@ -345,6 +369,17 @@ class TestJournal:
         first, second = known.entries()[1:]
         assert first == {"kind": "live", "host": "web1", "release": "1-a", "seconds": 9.5, "failed": "no"}
         assert (second["host"], second["failed"]) == ("web2", "out of reach")
+
+    @pytest.mark.parametrize(
+        ("result", "words"),
+        [
+            ({"failed": True, "msg": "no"}, "no"),
+            ({"msg": "One or more", "results": [{"msg": "", "failed": False}, {"msg": "no", "failed": True}]}, "no"),
+            ({"results": []}, ""),
+        ],
+    )
+    def test_what_a_task_failed_with(self, result: Entry, words: str) -> None:
+        assert words_of_failure(result) == words
 
     def test_of_what_was_interrupted_there_is_no_word(self, tmp_path: Path) -> None:
         """It would look like a success."""
