@@ -11,6 +11,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet import address_of
 from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_run import journal, of_result
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
@@ -52,10 +53,11 @@ class ActionModule(ActionBase):
                 if item["release"]:
                     accepted = "no value in asgi.deploy.release; asgi.deploy.rollback is what goes back"
                     raise Refused("gunicorn_app_release", item["release"], accepted)
+            address = address_of(host.name, host.get)
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
         return {
-            "address": str(host.get("ansible_host", variables["inventory_hostname"])),
+            "address": address,
             "wanted": {item["name"]: item["release"] for item in applications},
-            "ports": {item["name"]: item["port"] for item in applications if item.get("port")},
+            "ports": {item["name"]: item["hop"]["port"] for item in applications if item["hop"]},
         }

@@ -241,10 +241,11 @@ def servers(entries: Entries, proxy: str) -> list[dict[str, str]]:
         if entry["kind"] != "lock" or "wanted" not in entry:
             continue
         host = entry["host"]
-        address = f"[{entry['address']}]" if ":" in entry["address"] else entry["address"]
         for name in entry["wanted"]:
             if host == proxy:
                 found.append({"host": host, "application": name, "address": f"unix:{app_socket(name)}"})
             if name in entry["ports"]:
-                found.append({"host": host, "application": name, "address": f"{address}:{entry['ports'][name]}"})
+                found.append(
+                    {"host": host, "application": name, "address": f"{entry['address']}:{entry['ports'][name]}"}
+                )
     return found

@@ -255,7 +255,7 @@ class TestRows:
 
 class TestServers:
     def test_by_socket_on_the_same_host_and_by_port_on_all(self) -> None:
-        entries = [begin(), lock("web1"), lock("web2", address="fd00::2"), failed("lock", "web3")]
+        entries = [begin(), lock("web1"), lock("web2", address="[fd00::2]"), failed("lock", "web3")]
         found = [(item["host"], item["address"]) for item in progress.servers(entries, "web1")]
         assert found == [
             ("web1", "unix:/opt/notes/current.sock"),
