@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 import tempfile
 import typing as t
 
 from ansible import constants as C
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_run import journal, of_result, who
 from ansible_collections.asgi.deploy.plugins.plugin_utils.pack import snapshot
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
@@ -27,13 +26,27 @@ display = Display()
 
 
 class ActionModule(ActionBase):
-    """Takes the role's variables from the host; ``name`` says which application is meant, ``phase`` what is done."""
+    """Takes the role's variables from the host; ``name`` says which application is meant, ``phase`` what is done.
+
+    ``note``: that it is a step of a release over many hosts, and the word for it in their journal. ``release`` is what
+    this host goes back to then, and ``first`` the host that runs what runs once, where it is not the play's first.
+    """
 
     TRANSFERS_FILES = True
-    _VALID_ARGS = frozenset(("name", "phase", "prepared"))
+    _VALID_ARGS = frozenset(("name", "phase", "prepared", "note", "release", "first"))
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
+        note, host = self._task.args.get("note"), variables["inventory_hostname"]
+        if not note:
+            return self._run(tmp, variables, None)
+        known = journal(C.DEFAULT_LOCAL_TMP)
+        with known.noting(note, AnsibleError, host=host, application=self._task.args["name"]) as noted:
+            result = self._run(tmp, variables, known.beginning()["id"])
+            noted.update(of_result(result))
+        return result
+
+    def _run(self, tmp: t.Any, variables: dict[str, t.Any], lease: str | None) -> dict[str, t.Any]:
         result = super().run(tmp, variables)
         try:
             applications = normalise(ROLE, Host(variables, self._templar.template))["applications"]
@@ -42,7 +55,8 @@ class ActionModule(ActionBase):
         name = self._task.args["name"]
         application = next(item for item in applications if item["name"] == name)
         arguments = {key: application[key] for key in ("name", "state", "root")}
-        arguments["by"] = f"{getpass.getuser()}@{socket.gethostname()}"
+        arguments["by"] = who()
+        arguments["lease"] = lease
         if application["state"] == "absent":
             result.update(self._call(arguments, variables))
         else:
@@ -61,7 +75,7 @@ class ActionModule(ActionBase):
         return {
             "phase": self._task.args["phase"],
             "prepared": self._task.args.get("prepared"),
-            "first": variables["inventory_hostname"] == hosts[0],
+            "first": variables["inventory_hostname"] == (self._task.args.get("first") or hosts[0]),
             "install": {
                 "installer": application["installer"],
                 "requirements": application["requirements"],
@@ -72,14 +86,16 @@ class ActionModule(ActionBase):
             "files": slot_files(render, application, ROLES / ROLE / "files"),
             "environment": environment_text(render, application),
             "keep": application["releases"],
-            **{key: application[key] for key in ("python", "health", "smoke", "hooks", "static", "release", "warm")},
+            "release": self._task.args.get("release", application["release"]),
+            **{key: application[key] for key in ("python", "health", "smoke", "hooks", "static", "warm")},
         }
 
     def _deploy(
         self, source: dict[str, t.Any], arguments: dict[str, t.Any], folder: str, variables: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         """Call the module, and once more with the source where a release has to be built from it."""
-        taken = snapshot(source)
+        # Whoever goes back is in a hurry, and the source has nothing to do with it.
+        taken = None if arguments["release"] else snapshot(source)
         described = {key: value for key, value in source.items() if key not in ("path", "exclude")}
         if taken:
             described["digest"] = taken.digest

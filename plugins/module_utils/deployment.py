@@ -59,7 +59,7 @@ class Deployment:
             return {**self._put_right(t.cast(str, live), check_mode), "release": release, "slot": live, "due": False}
         result = {"changed": True, "due": not check_mode, "slot": self.slots.idle(), "diff": self._diff(live, release)}
         if check_mode:
-            return {**result, "release": release or identity}
+            return {**result, "release": release or identity, "would": "switch" if release else "build and switch"}
         # Before there is a release more, which has never been live.
         self._remember(live)
         if release is None and source is not None and source.needs_archive:

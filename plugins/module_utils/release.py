@@ -50,10 +50,15 @@ class Releases:
     def identify(self, described: t.Mapping[str, t.Any], install: Install) -> str:
         """Return the id of a release: the same source, installed in the same way, on the same Python."""
         parts: t.List[t.Any] = [described["type"], described["digest"], self.python, self._version()]
-        # Whose credentials reach the index, and by which authority, changes nothing of what it has.
-        address = install.index["url"] if install.index else None
-        parts += [install.installer, install.requirements, address, list(install.packages), install.server]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+        return _digest([*parts, *_installed_by(install)])
+
+    def code(self, name: str) -> str:
+        """Return what a release has in common with that of another host, where Python may be another one."""
+        record = self.record(name)
+        source = record.get("source")
+        # One of a version of this collection that did not write it down: its own name says it no worse.
+        known = [source.get("type"), source.get("digest")] if isinstance(source, dict) else [name]
+        return str(record.get("code") or _digest([*known, record.get("requirements"), record.get("server")]))
 
     def find(self, identity: str) -> t.Optional[str]:
         """Return the folder's name of the finished release ``identity``, the newest if there are several."""
@@ -109,6 +114,7 @@ class Releases:
             give(folder, 0, user.pw_gid)
             record = {
                 "release": name,
+                "code": _digest([described["type"], described["digest"], *_installed_by(install)]),
                 "source": dict(described),
                 "requirements": install.requirements,
                 "server": install.server,
@@ -167,3 +173,13 @@ class Releases:
             os.makedirs(folder, mode=0o750, exist_ok=True)
         os.chown(self.folder, 0, user.pw_gid)
         os.chown(self.cache, user.pw_uid, user.pw_gid)
+
+
+def _installed_by(install: Install) -> t.List[t.Any]:
+    # Whose credentials reach the index, and by which authority, changes nothing of what it has.
+    address = install.index["url"] if install.index else None
+    return [install.installer, install.requirements, address, list(install.packages), install.server]
+
+
+def _digest(parts: t.Sequence[t.Any]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]

@@ -44,6 +44,11 @@ options:
     description: Who deploys, for the message of another deployment at the same time.
     type: str
     default: ""
+  lease:
+    description: >-
+      Id of the release over many hosts that this belongs to, see M(asgi.deploy.release_lock). While another one holds
+      the host, nothing is done.
+    type: str
   first:
     description: Whether this is the host that runs the hooks that run once.
     type: bool
@@ -176,6 +181,10 @@ due:
   description: There is a prepared release to put live.
   type: bool
   returned: with O(phase=prepare)
+live:
+  description: Name of the release that is live nevertheless.
+  type: str
+  returned: failure
 name:
   description: Name of the application.
   type: str
@@ -192,6 +201,10 @@ release:
   description: Name of the release that is live, or is to be.
   type: str
   returned: success
+seconds:
+  description: How long it took on the host.
+  type: float
+  returned: always
 removed:
   description: What was removed of an application that is absent.
   type: list
@@ -210,10 +223,15 @@ unconfirmed:
   description: Why the switch was not confirmed through nginx.
   type: str
   returned: with O(phase=live), when it was not
+would:
+  description: What would be done, C(switch) or C(build and switch).
+  type: str
+  returned: in check mode, when something would be
 """
 
 import contextlib
 import os
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -221,9 +239,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import locked, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.deployment import Deployment
 from ansible_collections.asgi.deploy.plugins.module_utils.hooks import HookError
+from ansible_collections.asgi.deploy.plugins.module_utils.lease import Lease
 from ansible_collections.asgi.deploy.plugins.module_utils.release import BuildError
 from ansible_collections.asgi.deploy.plugins.module_utils.removal import data_of, remove_application, would_remove
 from ansible_collections.asgi.deploy.plugins.module_utils.slots import SlotError
+from ansible_collections.asgi.deploy.plugins.module_utils.standing import live_release
 
 TEXT = {"type": "str"}
 TEXTS = {"type": "list", "elements": "str"}
@@ -281,6 +301,7 @@ def main() -> None:
             "phase": {"type": "str", "default": "prepare", "choices": ["prepare", "live", "both"]},
             "prepared": {"type": "str"},
             "by": {"type": "str", "default": ""},
+            "lease": {"type": "str"},
             "first": {"type": "bool", "default": True},
             "root": {"type": "path", "required": True},
             "source": {"type": "dict", "options": SOURCE},
@@ -304,14 +325,17 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    began = time.monotonic()
     try:
         # At once: a deployment takes longer than anybody would wait for it.
         lock = locked(params["name"], "Another deployment of " + params["name"], seconds=0, by=params["by"])
         with contextlib.nullcontext() if module.check_mode else lock:
+            Lease(params["name"]).require(params["lease"], module.check_mode)
             result = remove(module) if params["state"] == "absent" else deploy(module)
     except (BuildError, HookError, SlotError, ValueError, OSError) as error:
-        module.fail_json(msg=words_of(error))
-    module.exit_json(name=params["name"], **result)
+        live = live_release(params["root"])
+        module.fail_json(msg=words_of(error), live=live, seconds=round(time.monotonic() - began, 1))
+    module.exit_json(name=params["name"], seconds=round(time.monotonic() - began, 1), **result)
 
 
 if __name__ == "__main__":

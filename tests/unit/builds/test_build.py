@@ -61,6 +61,8 @@ class TestRelease:
         assert record["installer"]["version"][0].isdigit()
         assert record["python"] == {"path": sys.executable, "version": sys.version.split()[0]}
         assert (record["server"], record["requirements"]) == ("gunicorn", "requirements.txt")
+        assert record["code"] == builder.releases.code(release.name)
+        assert len(record["code"]) == 12
 
     def test_nobody_else_can_write_and_nothing_is_left_beside(self, builder: t.Any) -> None:
         builder.write("main.py", "app = 1\n")

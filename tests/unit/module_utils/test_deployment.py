@@ -254,6 +254,19 @@ def test_nothing_to_do(world: World, make: Make) -> None:
     assert world.done == []
 
 
+@pytest.mark.parametrize(
+    ("there", "release", "would"), [(["old"], None, "build and switch"), (["new", "old"], None, "switch"),
+                                    (["older", "old"], "older", "switch")]
+)  # fmt: skip
+def test_check_mode_says_what_would_be_done(
+    world: World, make: Make, there: list[str], release: str | None, would: str
+) -> None:
+    serving(world, *there)
+    found = make(release=release).prepare(check_mode=True)
+    assert (found["would"], found["release"], found["due"]) == (would, release or "new", False)
+    assert world.done == []
+
+
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_what_a_killed_run_left_is_put_right(world: World, make: Make, tmp_path: Path, check_mode: bool) -> None:
     serving(world, "new")

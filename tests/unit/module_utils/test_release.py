@@ -83,6 +83,24 @@ def test_no_secret_makes_another_release(releases: Releases) -> None:
     assert releases.identify(SOURCE, dataclasses.replace(INSTALL, index=changed)) == first
 
 
+def record(releases: Releases, name: str, **known: object) -> str:
+    """Return the code of a release with this record."""
+    (Path(releases.path(add(releases, name))) / "release.json").write_text(json.dumps(known), encoding="utf-8")
+    return releases.code(name)
+
+
+def test_the_same_code_on_another_host(releases: Releases) -> None:
+    source, python = {"type": "git", "digest": "abc", "commit": "abc"}, {"path": "/usr/bin/python3", "version": "3.11"}
+    known: dict[str, object] = {"source": source, "requirements": "r.txt", "server": "gunicorn", "python": python}
+    code = record(releases, "1-a", **known)
+    assert record(releases, "2-b", **{**known, "python": {"path": "/usr/bin/python3", "version": "3.13"}}) == code
+    assert record(releases, "3-c", **{**known, "server": "uvicorn"}) != code
+    assert record(releases, "4-d", **{**known, "source": {**source, "digest": "abd"}}) != code
+    assert record(releases, "5-e", **known, code="0123456789ab") == "0123456789ab"
+    # Of one that says nothing nobody knows; it is like no other.
+    assert len({record(releases, "6-f"), record(releases, "7-g"), code}) == 3
+
+
 def test_the_version_of_the_collection() -> None:
     galaxy = Path(__file__).resolve().parents[3] / "galaxy.yml"
     assert yaml.safe_load(galaxy.read_text(encoding="utf-8"))["version"] == VERSION
