@@ -54,8 +54,7 @@ class ActionModule(ActionBase):
         """Fail where the hosts do not agree on who has the addresses, and go back to the configuration before."""
         results = self._results(variables)
         members = [member.name for member in host.members("proxies") or []]
-        held = {name: result.get("held", []) for name, result in results.items()}
-        problem = holders_problem(held, structure["addresses"], members)
+        problem = holders_problem(results, structure["addresses"], members)
         before = results[host.name].get("before")
         if problem is None:
             return {"changed": False}
@@ -69,9 +68,9 @@ class ActionModule(ActionBase):
     def _results(self, variables: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
         """Return what the module has said on each host of the play."""
         found = {}
-        for name in variables["ansible_play_hosts"]:
+        for name in variables["ansible_play_hosts_all"]:
             registered = [variables["hostvars"][name].get(variable) or {} for variable in self._task.args["confirm"]]
-            found[str(name)] = next((plain(result) for result in reversed(registered) if "held" in result), {})
+            found[str(name)] = next((plain(result) for result in reversed(registered) if not result.get("skipped")), {})
         return found
 
     def _module(self, structure: dict[str, t.Any], variables: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:

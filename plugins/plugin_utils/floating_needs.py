@@ -76,6 +76,7 @@ def files(structure: Structure, network: HostNetwork, render: Render) -> dict[st
 
     :raises Refused: where the host's network does not fit the variables
     """
+    _refuse_taken(structure, network)
     version = _version(structure, network)
     peers = [_of_version(network.resolved[peer], version)[0] for peer in structure["peers"]]
     known = {
@@ -93,6 +94,15 @@ def files(structure: Structure, network: HostNetwork, render: Render) -> dict[st
         DROP_IN: {"text": render("keepalived.service.j2"), "mode": "0644"},
         CONFIG: {"text": render("keepalived.conf.j2", **known), "mode": "0644"},
     }
+
+
+def _refuse_taken(structure: Structure, network: HostNetwork) -> None:
+    """Refuse an address that another proxy has for itself, whatever name the inventory reaches it by."""
+    for index, address in enumerate(structure["addresses"]):
+        for peer in structure["peers"]:
+            if address.partition("/")[0] in network.resolved.get(peer, ()):
+                accepted = f"an address that no host has for itself; this one is that of {peer}"
+                raise Refused(f"floating_address_addresses[{index}]", address, accepted)
 
 
 def _interface(given: str | None, network: HostNetwork) -> str:
@@ -142,13 +152,19 @@ def _written(address: str) -> str:
     return f"{address} preferred_lft 0" if _of(address) == 6 else address
 
 
-def holders_problem(held: t.Mapping[str, t.Sequence[str]], addresses: t.Sequence[str], proxies: t.Sequence[str]) -> str | None:
+def holders_problem(
+    results: t.Mapping[str, t.Mapping[str, t.Any]], addresses: t.Sequence[str], proxies: t.Sequence[str]
+) -> str | None:
     """Return what is wrong with who has the addresses, or None.
 
-    :param held: the addresses that each host of the play has
+    :param results: what the module has said on each host of the play: ``held``, or ``failed``
     :param addresses: those that one host is to have
     :param proxies: all hosts that may have them; where the play has not all, one of the others may
     """
+    failed = sorted(name for name, result in results.items() if result.get("failed"))
+    if failed:
+        return f"{' and '.join(failed)} could not take the configuration, and all proxies need the same"
+    held = {name: result.get("held", []) for name, result in results.items()}
     for address in addresses:
         bare = address.partition("/")[0]
         holders = sorted(name for name, found in held.items() if bare in found)

@@ -21,7 +21,8 @@ def run(play: Playbook, *options: str, code: int = 0, **extra: object) -> Outcom
 
 
 def files(machine: Machine) -> dict[str, str]:
-    return machine.files(*FILES)
+    there = machine.run(f"ls -d {' '.join(FILES)} 2>/dev/null; true").split()
+    return machine.files(*there)
 
 
 def process(machine: Machine) -> str:
@@ -61,15 +62,15 @@ class TestAnotherAddress:
 
 @contextmanager
 def deaf(machines: list[Machine]) -> Iterator[None]:
-    """As with a firewall between the hosts that knows nothing of VRRP."""
+    """As with a firewall between the hosts that knows nothing of VRRP: what each sends to the other is lost."""
     addresses = [machine.run("hostname --ip-address").strip() for machine in machines]
     for machine, address in zip(machines, reversed(addresses), strict=True):
-        machine.run(f"ip route add blackhole {address}/32")
+        machine.run(f"ip neigh replace {address} lladdr 02:00:00:00:00:01 nud permanent dev eth0")
     try:
         yield
     finally:
         for machine, address in zip(machines, reversed(addresses), strict=True):
-            machine.run(f"ip route del blackhole {address}/32")
+            machine.run(f"ip neigh del {address} dev eth0")
 
 
 class TestHostsThatDoNotHearEachOther:
@@ -116,15 +117,21 @@ def test_an_address_that_cannot_be_had_leaves_the_one_before(machines: list[Mach
     run(play).assert_unchanged()
 
 
+def test_an_address_of_a_host_is_refused_by_all(machines: list[Machine], play: Playbook) -> None:
+    """The one whose address it is would be reached no more."""
+    before = {machine.name: files(machine) for machine in machines}
+    own = machines[1].run("hostname --ip-address").strip()
+    for tasks in run(play, code=2, addresses=[f"{own}/16"]).hosts.values():
+        assert tasks.message.startswith(f'floating_address_addresses[0]: "{own}')
+        assert "accepted: an address that no host has for itself" in tasks.message
+    assert {machine.name: files(machine) for machine in machines} == before
+
+
 def test_an_interface_that_is_not_there_is_refused_before_a_change(machines: list[Machine], play: Playbook) -> None:
     before = {machine.name: files(machine) for machine in machines}
     for name, tasks in run(play, code=2, interface="eth7").hosts.items():
         wanted = 'floating_address_interface: "eth7" is refused; accepted: an interface that the host has: eth0'
         assert tasks.message == wanted, name
-    own = machines[1].run("hostname --ip-address").strip()
-    told = run(play, code=2, addresses=[f"{own}/16"]).hosts[machines[1].name].message
-    assert told.startswith(f'floating_address_addresses[0]: "{own}')
-    assert "an address that no host has for itself" in told
     assert {machine.name: files(machine) for machine in machines} == before
 
 
