@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
     def _confirmed(self, structure: dict[str, t.Any], host: Host, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Fail where the hosts do not agree on who has the addresses, and go back to the configuration before."""
         results = self._results(variables)
-        members = [member.name for member in host.members("proxies") or []]
+        members = (variables.get("groups") or {}).get("proxies") or []
         problem = holders_problem(results, structure["addresses"], members)
         before = results[host.name].get("before")
         if problem is None:

@@ -89,7 +89,7 @@ def _addresses(given: t.Sequence[str]) -> list[Interface]:
 
 
 def _address(here: str, value: str) -> Interface:
-    bare, slash, prefix = value.partition("/")
+    _bare, slash, prefix = value.partition("/")
     try:
         # A zone (fe80::1%eth0) and a netmask are things that Python takes and keepalived does not.
         if "%" in value or not (slash and prefix.isascii() and prefix.isdigit()):
@@ -136,7 +136,7 @@ def _host(here: str, value: str) -> None:
 
 def _refuse_taken(addresses: t.Sequence[Interface], own: Proxy, partners: t.Sequence[Proxy], peers: list[str]) -> None:
     """Refuse an address by which a host is reached: it would go away from under the connection."""
-    taken = {partner.address: partner.name for partner in partners} | {peer: peer for peer in peers}
+    taken = {peer: peer for peer in peers} | {partner.address: partner.name for partner in partners}
     taken[own.address] = own.name
     for index, address in enumerate(addresses):
         for known, name in taken.items():
@@ -150,7 +150,9 @@ def _refuse_different(own: Proxy, partners: t.Sequence[Proxy]) -> None:
     for partner in partners:
         for name, value in own.compared.items():
             if partner.compared[name] != value:
-                raise Refused(name, value, f"the same on all hosts of the group proxies; {partner.name} has another value")
+                raise Refused(
+                    name, value, f"the same on all hosts of the group proxies; {partner.name} has another value"
+                )
 
 
 def _interface(value: str | None) -> str | None:

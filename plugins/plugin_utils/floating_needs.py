@@ -47,7 +47,7 @@ def probe(structure: Structure) -> str:
         "{ ip -o -4 route show default; ip -o -6 route show default; } 2>/dev/null | sed 's/^/route /'; "
         "ip -o link show | sed 's/^/link /'; ip -o addr show | sed 's/^/address /'; "
         f"for name in {words}; do "
-        "for found in $(getent ahosts \"$name\" | awk '$2 == \"STREAM\" {print $1}'); do "
+        'for found in $(getent ahosts "$name" | awk \'$2 == "STREAM" {print $1}\'); do '
         'echo "name $name $found"; echo "source $found $(ip -o route get "$found" 2>/dev/null)"; '
         "done; done"
     )
@@ -125,7 +125,9 @@ def _version(structure: Structure, network: HostNetwork) -> int:
         if version in wanted and all(_of_version(network.resolved[peer], version) for peer in structure["peers"]):
             return version
     kind = " and ".join(f"IPv{version}" for version in sorted(wanted))
-    raise Refused(structure["peers_path"], structure["peers"], f"hosts that reach each other over {kind}, as the address")
+    raise Refused(
+        structure["peers_path"], structure["peers"], f"hosts that reach each other over {kind}, as the address"
+    )
 
 
 def _source(structure: Structure, network: HostNetwork, version: int, peer: str) -> str:
@@ -139,8 +141,9 @@ def _source(structure: Structure, network: HostNetwork, version: int, peer: str)
 
 
 def _of_version(addresses: t.Iterable[str], version: int) -> list[str]:
-    found = [(address, ipaddress.ip_address(address)) for address in addresses]
-    return [text for text, address in found if address.version == version and not address.is_loopback]
+    found = [ipaddress.ip_address(address) for address in addresses]
+    # In the same order each time: a name server has them in another one.
+    return [str(address) for address in sorted(one for one in found if one.version == version and not one.is_loopback)]
 
 
 def _of(address: str) -> int:

@@ -147,7 +147,11 @@ def _proxy(host: Host) -> dict[str, t.Any]:
     proxy = normalise_proxy(host.values("nginx_proxy"), around)
     # By the PROXY protocol only the load balancer in front talks to port 80.
     peers = [] if proxy["client_address"]["proxy_protocol"] else _fellows(host)
-    return {**proxy, "other_proxies": peers, "looked_up": sorted({*proxy["looked_up"], *challenge_peers.names_of(peers)})}
+    return {
+        **proxy,
+        "other_proxies": peers,
+        "looked_up": sorted({*proxy["looked_up"], *challenge_peers.names_of(peers)}),
+    }
 
 
 def _fellows(host: Host) -> list[str]:
@@ -276,17 +280,22 @@ def _floating_address(host: Host) -> dict[str, t.Any]:
     return normalise_floating_address(
         host.values("floating_address"),
         host.name,
-        [_as_proxy(host.inventoried() if member is host else member) for member in members],
+        [_as_proxy(member, member.inventoried() if member is host else member) for member in members],
         grouped=grouped,
         status_port=host.get("nginx_proxy_status_port", port),
     )
 
 
-def _as_proxy(host: Host) -> Proxy:
-    said = host.written("floating_address")
-    state = said.get("floating_address_state", "present")
-    compared = {name: said.get(name) for name in ("floating_address_addresses", "floating_address_router_id")}
-    return Proxy(host.name, _address(host), state == "present", compared)
+def _as_proxy(host: Host, inventoried: Host) -> Proxy:
+    said = inventoried.written("floating_address")
+    router_id = said.get(
+        "floating_address_router_id", options_of("floating_address")["floating_address_router_id"]["default"]
+    )
+    compared = {
+        "floating_address_addresses": said.get("floating_address_addresses"),
+        "floating_address_router_id": router_id,
+    }
+    return Proxy(host.name, _address(host), said.get("floating_address_state", "present") == "present", compared)
 
 
 _NORMALISERS: dict[str, t.Callable[[Host], dict[str, t.Any]]] = {

@@ -2,8 +2,8 @@
 
 ask_slowly.py ADDRESS NAME STOP REPORT     until the file STOP is there, 40 seconds at most
 
-With the first answer there is a file REPORT.begun. Into REPORT: how many were answered and how many were not, the longest time between two answers, and whose page came
-(its text), an entry for each change.
+With the first answer there is a file REPORT.begun. Into REPORT: how many were answered and how many were not, the
+longest time between two answers, and whose page came (its text), an entry for each change.
 """
 
 import http.client
