@@ -12,7 +12,7 @@ from floating import CONFIG, asked, floating, holder_of, holders
 from machine import Machine, wait_for
 from playbook import Outcome, Playbook
 
-ALONE = str(Path(__file__).resolve().parents[1] / "floating_address_alone.yml")
+ALONE = str(Path(__file__).resolve().parents[1] / "role_alone.yml")
 FILES = ("/etc/keepalived", "/etc/systemd/system/keepalived.service.d", "/usr/local/lib/asgi.deploy/nginx_answers")
 
 

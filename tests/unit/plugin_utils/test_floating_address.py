@@ -280,7 +280,7 @@ def test_a_name_has_the_same_address_in_each_run() -> None:
 @pytest.mark.parametrize(
     ("values", "network", "message"),
     [
-        ({}, {"default_interface": None}, "floating_address_interface: null is refused; accepted: a network interface:"),
+        ({}, {"default_interface": None}, "floating_address_interface: null is refused; accepted: a network"),
         ({"interface": "eth7"}, {}, "accepted: an interface that the host has: eth0, eth1"),
         ({}, {"resolved": {}}, 'groups.proxies: "web2" is refused; accepted: hosts whose names this host can resolve'),
         ({"peers": ["web3"]}, {}, 'floating_address_peers: "web3" is refused; accepted: hosts whose names this host'),
