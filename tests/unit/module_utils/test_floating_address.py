@@ -361,8 +361,8 @@ class TestSettle:
         def sleep(seconds: float) -> None:
             now[0] += seconds
 
-        monkeypatch.setattr(keepalived.time, "monotonic", lambda: now[0])
-        monkeypatch.setattr(keepalived.time, "sleep", sleep)
+        monkeypatch.setattr("time.monotonic", lambda: now[0])
+        monkeypatch.setattr("time.sleep", sleep)
         monkeypatch.setattr(keepalived, "answers", lambda address: False)
 
     def settled(self, holds: t.Callable[[int], bool], state: str = RUNS) -> tuple[str | None, int]:
@@ -414,7 +414,7 @@ def test_a_host_that_refuses_the_connection_has_the_address(monkeypatch: pytest.
             if self.error:
                 raise self.error
 
-    monkeypatch.setattr(keepalived.socket, "socket", lambda family, kind: Socket())
+    monkeypatch.setattr("socket.socket", lambda family, kind: Socket())
     for error, expected in (
         (None, True),
         (ConnectionRefusedError(), True),
