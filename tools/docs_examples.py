@@ -15,6 +15,8 @@ SITES = [path for path in DOCS if path.name == "sites.md" or path.parent.name ==
 #: What an application can say.
 _ABOUT_APPLICATIONS = ("applications.md", "releases-and-rollback.md", "static-files.md")
 APPLICATIONS = [path for path in DOCS if path.name in _ABOUT_APPLICATIONS or path.parent.name == "applications"]
+#: What a floating address can say.
+FLOATING_ADDRESS = [path for path in DOCS if path.name == "several-proxies.md"]
 #: What certificates can say.
 CERTIFICATES = [path for path in DOCS if path.name == "tls-and-renewal.md" or path.parent.name == "certificates"]
 

@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import HIDDEN
+from ansible_collections.asgi.deploy.plugins.plugin_utils.challenge_peers import peers_of
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import host_facts, nginx_version, probe_for
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import MASKED, folders
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import (
@@ -23,6 +24,11 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
 
 ROLE = "nginx_proxy"
+
+UNKNOWN_PROXY = (
+    "{0}: this host cannot resolve {1}, another of the proxies, so that it cannot answer a CA for that one. Where both "
+    "serve the same names, give that one an ansible_host with an address"
+)
 
 
 class ActionModule(ActionBase):
@@ -52,7 +58,7 @@ class ActionModule(ActionBase):
         try:
             back_to = self._task.args.get("back_to") or proxy["generation"]
             if back_to is None:
-                arguments = self._tree(proxy, probe)
+                arguments = self._tree(proxy, probe, variables["inventory_hostname"])
             elif not installed:
                 raise AnsibleActionFail("nginx_proxy_generation: this host has no generation, nor nginx")
             else:
@@ -73,11 +79,15 @@ class ActionModule(ActionBase):
         result.pop("invocation", None)
         return result
 
-    def _tree(self, proxy: dict[str, t.Any], probe: str) -> dict[str, t.Any]:
+    def _tree(self, proxy: dict[str, t.Any], probe: str, name: str) -> dict[str, t.Any]:
         """Return the module's arguments for the inventory's configuration."""
-        nginx = nginx_version(probe)
+        nginx, host = nginx_version(probe), host_facts(probe)
+        known = peers_of(proxy["other_proxies"], host.addresses)
+        for other in proxy["other_proxies"]:
+            if other not in known:
+                self._display.warning(UNKNOWN_PROXY.format(name, other))
         render = renderer(str(ROLES / ROLE), ROLE)
-        tree = build_tree(render, proxy, nginx, host_facts(probe))
+        tree = build_tree(render, proxy, nginx, host)
         return {
             "files": tree.files,
             "private": tree.private,

@@ -22,7 +22,7 @@ options:
   role:
     description: The role whose variables to check. Used by the action plugin.
     type: str
-    choices: [certbot, gunicorn_app, nginx_proxy]
+    choices: [certbot, floating_address, gunicorn_app, nginx_proxy]
   pairs:
     description: Pairs to read on the host. Filled by the action plugin.
     type: list
@@ -56,10 +56,23 @@ options:
         description: >-
           What it is. Of an application, the name must be nobody else's, nor of one that is to go (C(absent)). A
           C(profile) needs a certbot that knows profiles, a C(dns_plugin) the distribution's package, and a version of
-          certbot that is installed (C(own_certbot)) a place that nobody else's has. The others must be there.
+          certbot that is installed (C(own_certbot)) a place that nobody else's has. A C(free_address) must not be the
+          host's own, a C(host) one that can be resolved. The others must be there.
         type: str
         required: true
-        choices: [absent, application, authorities, dns_plugin, folder, group, interpreter, own_certbot, profile]
+        choices:
+          - absent
+          - application
+          - authorities
+          - dns_plugin
+          - folder
+          - free_address
+          - group
+          - host
+          - interface
+          - interpreter
+          - own_certbot
+          - profile
       path:
         description: Place in the inventory, for the message.
         type: str
@@ -103,11 +116,14 @@ RETURN = r"""
 
 import grp
 import os
+import re
+import socket
 import ssl
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import (
     has_plugin,
     knows_profiles,
@@ -213,13 +229,37 @@ def absent_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
     return "an application of this collection ({0} is not)".format(other) if other else None
 
 
+def free_address_problem(module: AnsibleModule, address: str) -> t.Optional[str]:
+    """keepalived takes its addresses off a host at each start: whoever is reached by one would be so no more."""
+    own = re.findall(r"\binet6? ([0-9a-f.:]+)", module.run_command(["ip", "-o", "addr", "show"])[1])
+    if address not in own or " {0}/".format(address) in (read_text("/etc/keepalived/keepalived.conf") or ""):
+        return None
+    return "an address that no host has for itself; this host has it without keepalived"
+
+
+def host_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
+    try:
+        socket.getaddrinfo(name, None)
+    except socket.gaierror:
+        return "hosts whose names this host can resolve, or addresses"
+    return None
+
+
+def interface_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
+    known = sorted(other for other in os.listdir("/sys/class/net") if other != "lo")
+    return None if name in known else "an interface that the host has: " + ", ".join(known)
+
+
 CHECKS = {
     "absent": absent_problem,
     "application": application_problem,
     "authorities": authorities_problem,
     "dns_plugin": dns_plugin_problem,
     "folder": folder_problem,
+    "free_address": free_address_problem,
     "group": group_problem,
+    "host": host_problem,
+    "interface": interface_problem,
     "interpreter": interpreter_problem,
     "own_certbot": own_certbot_problem,
     "profile": profile_problem,
@@ -252,7 +292,7 @@ def main() -> None:
     named = {"kind": {"type": "str", "required": True, "choices": sorted(CHECKS)}, "path": text, "value": text}
     module = AnsibleModule(
         argument_spec={
-            "role": {"type": "str", "choices": ["certbot", "gunicorn_app", "nginx_proxy"]},
+            "role": {"type": "str", "choices": ["certbot", "floating_address", "gunicorn_app", "nginx_proxy"]},
             "pairs": {"type": "list", "elements": "dict", "default": [], "options": pair},
             "named": {"type": "list", "elements": "dict", "default": [], "options": named},
             "staging": {"type": "dict", "options": staging},

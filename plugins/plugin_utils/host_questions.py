@@ -69,12 +69,24 @@ def _certificates(structure: Structure) -> dict[str, t.Any]:
     return {"named": named, "staging": staging}
 
 
+def _floating_address(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
+    if structure["state"] == "absent":
+        return {}
+    addresses = [
+        {"kind": "free_address", "path": f"floating_address_addresses[{index}]", "value": address.partition("/")[0]}
+        for index, address in enumerate(structure["addresses"])
+    ]
+    peers = [item for peer in structure["peers"] for item in _named("host", structure["peers_path"], peer)]
+    return {"named": [*_named("interface", "floating_address_interface", structure["interface"]), *addresses, *peers]}
+
+
 def _named(kind: str, path: str, value: str | None) -> list[dict[str, t.Any]]:
     return [] if value is None or value in _ALWAYS_THERE else [{"kind": kind, "path": path, "value": value}]
 
 
 _QUESTIONS: dict[str, t.Callable[[Structure], t.Mapping[str, t.Any]]] = {
     "certbot": _certificates,
+    "floating_address": _floating_address,
     "gunicorn_app": _applications,
     "nginx_proxy": _proxy,
 }

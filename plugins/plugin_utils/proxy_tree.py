@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.challenge_peers import peers_of
 from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import API_DOCS_POLICY
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import HostFacts, NginxVersion
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_host import LOG_DIR
@@ -90,6 +91,7 @@ def build_tree(
 def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, host: HostFacts) -> dict[str, t.Any]:
     """Return what the templates see: the normalised structure, and what the host's nginx makes of it."""
     locations = [location for site in proxy["sites"] for location in site["locations"]]
+    peers = list(peers_of(proxy["other_proxies"], host.addresses).values())
     return {
         **proxy,
         "nginx": nginx,
@@ -99,7 +101,8 @@ def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, host: HostFact
         "http3": proxy["http3"] and nginx.http3 and "TLSv1.3" in proxy["tls_policy"]["protocols"],
         "brotli": proxy["brotli"] and nginx.brotli,
         "curves": _curves(proxy["tls_policy"]["curves"], nginx),
-        "http_files": _http_files(proxy, nginx),
+        "http_files": _http_files(proxy, nginx, peers),
+        "challenge_peers": peers,
         "header_values": _header_values(proxy["sites"]),
         "compressed_types": _COMPRESSED_TYPES,
         "default_pair": DEFAULT_PAIR,
@@ -124,7 +127,7 @@ def _worker_processes(proxy: t.Mapping[str, t.Any], host: HostFacts) -> int | st
     return (host.cpus + 1) // 2 if served_here and host.cpus else "auto"
 
 
-def _http_files(proxy: t.Mapping[str, t.Any], nginx: NginxVersion) -> list[str]:
+def _http_files(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, peers: t.Sequence[str]) -> list[str]:
     """Return the concerns of the http block that this host has, in the order of their reading; status is the last."""
     wanted = {
         "client_address": bool(proxy["client_address"]["trusted"]),
@@ -135,6 +138,7 @@ def _http_files(proxy: t.Mapping[str, t.Any], nginx: NginxVersion) -> list[str]:
         "security_headers": bool(proxy["sites"]),
         "answers": bool(proxy["sites"]),
         "tls": True,
+        "challenges": bool(peers),
         "default_servers": True,
         "status": True,
     }

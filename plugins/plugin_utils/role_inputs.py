@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 import yaml
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils import challenge_peers
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_proof import Served
 from ansible_collections.asgi.deploy.plugins.plugin_utils.applications import (
     Given,
@@ -22,6 +23,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.applications import (
 )
 from ansible_collections.asgi.deploy.plugins.plugin_utils.certificates import normalise_certificates
 from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet import Fleet, Place, places_on
+from ansible_collections.asgi.deploy.plugins.plugin_utils.floating_address import Proxy, normalise_floating_address
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import HIDDEN, Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.shape import conform, plain
 from ansible_collections.asgi.deploy.plugins.plugin_utils.site_upstreams import Surroundings
@@ -95,8 +97,13 @@ class Host:
         return [self._other(name) for name in groups[group]] if group in groups else None
 
     def _other(self, name: str) -> Host:
-        if name == self.get("inventory_hostname"):
-            return self
+        return self if name == self.get("inventory_hostname") else self._known(name)
+
+    def inventoried(self) -> Host:
+        """Return this host as the others see it: without the variables of the play."""
+        return self._known(self.name)
+
+    def _known(self, name: str) -> Host:
         # All of a host's variables at once, which Ansible puts together anew for each time they are asked for; they
         # are templated as the host's own.
         variables = (self._variables.get("hostvars") or {}).get(name) or {}
@@ -137,7 +144,24 @@ def normalise(role: str, host: Host) -> dict[str, t.Any]:
 
 def _proxy(host: Host) -> dict[str, t.Any]:
     around = Surroundings(host.name, _fleet(host), host.addresses)
-    return normalise_proxy(host.values("nginx_proxy"), around)
+    proxy = normalise_proxy(host.values("nginx_proxy"), around)
+    # By the PROXY protocol only the load balancer in front talks to port 80.
+    peers = [] if proxy["client_address"]["proxy_protocol"] else _fellows(host)
+    return {
+        **proxy,
+        "other_proxies": peers,
+        "looked_up": sorted({*proxy["looked_up"], *challenge_peers.names_of(peers)}),
+    }
+
+
+def _fellows(host: Host) -> list[str]:
+    """Return where a proxy reaches the other ones."""
+    others = (host.hosts_of("proxies") or []) if host.in_group("proxies") else []
+    return [_address(other) for other in others if other is not host]
+
+
+def _address(host: Host) -> str:
+    return str(host.get("ansible_host") or host.name)
 
 
 def _fleet(host: Host) -> Fleet | None:
@@ -249,8 +273,34 @@ def _sites(host: Host) -> list[dict[str, t.Any]] | None:
     return t.cast("list[dict[str, t.Any]]", host.values("nginx_proxy")["nginx_proxy_sites"])
 
 
+def _floating_address(host: Host) -> dict[str, t.Any]:
+    port = options_of("nginx_proxy")["nginx_proxy_status_port"]["default"]
+    grouped = bool(host.in_group("proxies"))
+    members = (host.hosts_of("proxies") or []) if grouped else [host]
+    return normalise_floating_address(
+        host.values("floating_address"),
+        host.name,
+        [_as_proxy(member, member.inventoried() if member is host else member) for member in members],
+        grouped=grouped,
+        status_port=host.get("nginx_proxy_status_port", port),
+    )
+
+
+def _as_proxy(host: Host, inventoried: Host) -> Proxy:
+    said = inventoried.written("floating_address")
+    router_id = said.get(
+        "floating_address_router_id", options_of("floating_address")["floating_address_router_id"]["default"]
+    )
+    compared = {
+        "floating_address_addresses": said.get("floating_address_addresses"),
+        "floating_address_router_id": router_id,
+    }
+    return Proxy(host.name, _address(host), said.get("floating_address_state", "present") == "present", compared)
+
+
 _NORMALISERS: dict[str, t.Callable[[Host], dict[str, t.Any]]] = {
     "nginx_proxy": _proxy,
     "gunicorn_app": _applications,
     "certbot": _certificates,
+    "floating_address": _floating_address,
 }

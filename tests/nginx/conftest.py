@@ -122,7 +122,8 @@ def _rendered(variables: dict[str, t.Any], nginx: str, ipv6: bool) -> dict[str, 
     """
     host = Host({"inventory_hostname": "web1", "nginx_proxy_sites": [], **variables}, lambda value: value)
     render = renderer(str(ROLES / "nginx_proxy"), "nginx_proxy")
-    tree = build_tree(render, normalise("nginx_proxy", host), nginx_version(nginx), HostFacts(ipv6, cpus=2))
+    facts = HostFacts(ipv6, 2, variables.get("addresses", {}))
+    tree = build_tree(render, normalise("nginx_proxy", host), nginx_version(nginx), facts)
     return {**tree.files, **tree.private}
 
 

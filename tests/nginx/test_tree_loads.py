@@ -121,6 +121,13 @@ HOST: Values = {
     "nginx_proxy_http3": True,
 }
 
+#: Other proxies by an address and by names, of which nginx must be asked for none.
+BESIDE: Values = {
+    "groups": {"proxies": ["web1", "web2", "web3", "web4"], "apps": ["web1"]},
+    "hostvars": {"web2": {"ansible_host": "192.0.2.12"}, "web4": {}},
+    "addresses": {"web3": ["2001:db8::13"], "web4": []},
+}
+
 LONG = ".".join(["a" * 49] * 4)
 
 
@@ -266,6 +273,9 @@ TREES: dict[str, Values] = {
         {"path": "/g(h)/", "to": "/(i)/"}, {"path": "/j", "to": "https://example.com?k=l"},
         {"path": "/m/", "to": "/app#/"},
     ]),
+    "two proxies": {**one(), **BESIDE},
+    "two proxies, and a site without TLS": {**one(tls={"source": "none"}, intercept_errors=True), **BESIDE},
+    "two proxies, everything": {"nginx_proxy_sites": [EVERYTHING], **HOST, **BESIDE},
     "raw directives": one(extra="# only a comment"),
     "raw directives of a location": at({"path": "/", "extra": "add_header X-A \"b;}\" always;\nproxy_redirect off;"}),
 }  # fmt: skip

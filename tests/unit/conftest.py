@@ -41,6 +41,10 @@ def least(application_folder: Path) -> dict[str, dict[str, t.Any]]:
             "gunicorn_app_source": {"type": "directory", "path": str(application_folder)},
         },
         "certbot": {},
+        "floating_address": {
+            "floating_address_addresses": ["192.0.2.10/24"],
+            "groups": {"proxies": ["web1", "web2"]},
+        },
     }
 
 

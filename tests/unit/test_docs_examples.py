@@ -11,7 +11,18 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from docs_examples import APPLICATIONS, CERTIFICATES, DOCS, ROOT, SITES, Example, examples, surroundings, templated
+from docs_examples import (
+    APPLICATIONS,
+    CERTIFICATES,
+    DOCS,
+    FLOATING_ADDRESS,
+    ROOT,
+    SITES,
+    Example,
+    examples,
+    surroundings,
+    templated,
+)
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import HostFacts, nginx_version
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import build_tree
@@ -73,12 +84,15 @@ def ids(example: Example) -> str:
 
 @pytest.mark.parametrize("example", examples(DOCS), ids=ids)
 def test_each_example_is_accepted(example: Example, tmp_path: Path) -> None:
-    known = ("nginx_proxy", "gunicorn_app", "certbot")
+    known = ("nginx_proxy", "gunicorn_app", "certbot", "floating_address")
     roles = {role for role in known for name in example.variables if name.startswith(f"{role}_")}
     assert roles, "an example of variables of none of the roles"
     variables = {"nginx_proxy_sites": [], "gunicorn_app_name": "notes", **example.variables}
     if "gunicorn_app" not in roles:
         del variables["gunicorn_app_name"]
+    if "floating_address" in roles:
+        # It needs another host to go to.
+        variables["groups"] = {"proxies": ["web1", "web2"]}
     for role in roles:
         assert normalise(role, host(variables, tmp_path))
 
@@ -138,8 +152,19 @@ def test_each_key_of_a_certificate_has_an_example() -> None:
     assert sorted(set(keys_of(options_of("certbot"))) - shown) == []
 
 
+def test_each_key_of_a_floating_address_has_an_example() -> None:
+    shown = {path for example in examples(FLOATING_ADDRESS) for path in said(example.variables)}
+    assert sorted(set(keys_of(options_of("floating_address"))) - shown) == []
+
+
 @pytest.mark.parametrize(
-    ("role", "pages"), [("nginx_proxy", SITES), ("gunicorn_app", APPLICATIONS), ("certbot", CERTIFICATES)]
+    ("role", "pages"),
+    [
+        ("nginx_proxy", SITES),
+        ("gunicorn_app", APPLICATIONS),
+        ("certbot", CERTIFICATES),
+        ("floating_address", FLOATING_ADDRESS),
+    ],
 )
 def test_each_choice_is_told_of(role: str, pages: list[Path]) -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in pages)

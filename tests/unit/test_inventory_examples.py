@@ -70,6 +70,8 @@ def test_inventory_is_accepted(path: Path) -> None:
     for role in ROLES:
         for name in groups["apps" if role == "gunicorn_app" else "proxies"]:
             assert normalise(role, Host(variables_of(inventory, name), template))
+    for name in groups["proxies"] if "floating_address_addresses" in inventory["all"]["vars"] else []:
+        assert normalise("floating_address", Host(variables_of(inventory, name), template))["peers"]
 
 
 def test_single_host_serves_the_application_over_https() -> None:

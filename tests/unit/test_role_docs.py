@@ -16,7 +16,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = gen_docs.role_specs()
-PUBLIC = ("certbot", "gunicorn_app", "nginx_proxy")
+PUBLIC = ("certbot", "floating_address", "gunicorn_app", "nginx_proxy")
 
 Normalise = t.Callable[..., dict[str, t.Any]]
 

@@ -15,6 +15,7 @@ from pebble import Pebble, counted
 from playbook import Outcome, Playbook
 
 ONE = "one.example.test"
+SILENT = "192.0.2.1"
 MORE = ["shop.example.test", "www.shop.example.test"]
 GONE = {
     "certbot_certificates": [
@@ -37,13 +38,16 @@ def resolve(machine: Machine, name: str, address: str) -> None:
 
 
 class TestSameNames:
-    """On the first host the name resolves to the second one, as with a spare host, or before one takes over."""
+    """On the first host the name resolves to an address that nobody answers at, as before a spare host takes over.
+
+    One of the other proxies would answer for it: molecule/proxies.
+    """
 
     @pytest.fixture(scope="class")
     @classmethod
     def spare(cls, machines: list[Machine]) -> Iterator[Machine]:
-        spare, other = machines
-        resolve(spare, ONE, other.run("hostname --ip-address").split()[0])
+        spare, _other = machines
+        resolve(spare, ONE, SILENT)
         yield spare
         resolve(spare, ONE, "127.0.0.1")
 
@@ -62,7 +66,7 @@ class TestSameNames:
         message = run[0].hosts[spare.name].message
         assert ONE in message
         assert "no order was placed" in message
-        assert other.run("hostname --ip-address").split()[0] in message
+        assert SILENT in message
 
     def test_the_self_signed_pair_is_served_there_and_the_certificate_here(
         self, machines: list[Machine], run: object

@@ -21,6 +21,7 @@ DOMAINS = {
     "fleet": "notes.example.com",
     "gunicorn_app": "notes.example.com",
     "nginx_proxy": "everything.example.test",
+    "proxies": "shop.example.test",
 }
 MACHINES = {name: Machine(name, DOMAINS[scenario()["scenario"]["name"]]) for name in NAMES}
 

@@ -29,9 +29,13 @@ class Pebble:
         """How many orders it was asked for since the host booted, also by those that it refused."""
         return int(self.machine.run(f"journalctl --unit {self.unit} -o cat | grep -c 'POST /order-plz' || true"))
 
+    def root(self) -> str:
+        """The root that it signs with until its next start."""
+        return self.machine.run(f"curl --silent --fail --cacert /etc/pebble/ca.pem {self.management}/roots/0")
+
     def trust(self) -> None:
-        """Trust the root that it signs with until its next start, beside those of before."""
-        self.machine.run(f"curl --silent --fail --cacert /etc/pebble/ca.pem {self.management}/roots/0 >>%s", TRUST)
+        """Trust that root, beside those of before."""
+        self.machine.run("printf %%s %s >>%s", self.root(), TRUST)
 
     def restart(self, accounts: bool = True) -> None:
         """Start it again: it has another root then, and has forgotten all accounts.

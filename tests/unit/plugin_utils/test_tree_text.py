@@ -124,6 +124,13 @@ def tree(variables: Values, nginx: str = DEBIAN_13) -> Tree:
     return build_tree(RENDER, normalise("nginx_proxy", host), nginx_version(nginx), HostFacts(ipv6=True, cpus=4))
 
 
+#: A second proxy.
+BESIDE: Values = {
+    "groups": {"proxies": ["web1", "web2"], "apps": ["web1"]},
+    "hostvars": {"web2": {"ansible_host": "192.0.2.12"}},
+}
+
+
 def host(number: int) -> Values:
     return some(random.Random(SEED + number), HOST)
 
@@ -137,7 +144,9 @@ _OPENS, _CLOSES = re.compile(r"\{$"), re.compile(r"^ *\}$")
 @pytest.mark.parametrize("number", range(-2, 30))
 def test_files_read_well(number: int, nginx: str) -> None:
     sites = {-2: [], -1: [SMALLEST]}.get(number, [site(number)])
-    for name, text in tree({"nginx_proxy_sites": sites, **host(number)}, nginx).files.items():
+    # One proxy or two.
+    around = BESIDE if number % 2 else {}
+    for name, text in tree({"nginx_proxy_sites": sites, **host(number), **around}, nginx).files.items():
         if not name.endswith(".conf"):
             continue
         assert text.endswith("\n"), name
@@ -189,6 +198,7 @@ def several() -> list[Values]:
 @pytest.mark.parametrize("sites", [[SMALLEST], several()], ids=["smallest", "several"])
 def test_gixy_finds_nothing(nginx: str, sites: list[Values]) -> None:
     assert gixy(tree({"nginx_proxy_sites": sites}, nginx).files) == []
+    assert gixy(tree({"nginx_proxy_sites": sites, **BESIDE}, nginx).files) == []
 
 
 def test_gixy_reads_the_files_of_the_sites() -> None:
