@@ -67,9 +67,9 @@ class TestCut:
         assert len(seen["failures"]) <= CLIENTS, seen["failures"]
         assert min(seen["counts"].values()) > 100
 
-    def test_nobody_waits_for_long(self, seen: dict[str, Any]) -> None:
-        """A second for the connection that is not made, and once more where the next try meets it again."""
-        assert seen["slowest"] < 5
+    def test_nobody_else_waits_for_long(self, seen: dict[str, Any]) -> None:
+        """A second for the connection that is not made. What was sent to the host waits until it is back, or gives up."""
+        assert seen["slow"] <= CLIENTS, seen
 
 
 class TestReboot:
