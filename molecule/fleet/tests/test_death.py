@@ -68,7 +68,7 @@ class TestCut:
         assert min(seen["counts"].values()) > 100
 
     def test_nobody_else_waits_for_long(self, seen: dict[str, Any]) -> None:
-        """A second for the connection that is not made. What was sent to the host waits until it is back, or gives up."""
+        """A second for the connection that is not made. What was sent to the host already waits until it is back."""
         assert seen["slow"] <= CLIENTS, seen
 
 
