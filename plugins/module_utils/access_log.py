@@ -94,7 +94,7 @@ def _parts(path: str, position: Position) -> t.List[str]:
 
 
 class Count:
-    """How many requests were lost at each server, and how many another one answered in its place."""
+    """How many requests were lost at each server, and how many were answered at a second try."""
 
     def __init__(self, servers: t.Mapping[str, int], since: float) -> None:
         """:param servers: by address as nginx writes it, the number of a server; :param since: seconds since 1970"""

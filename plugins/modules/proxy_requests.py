@@ -13,8 +13,8 @@ version_added: 0.2.0
 description:
   - Reads the access logs in JSON that the role P(asgi.deploy.nginx_proxy#role) sets up, from a position that was noted
     before. Which they are is read from nginx's configuration on the host.
-  - Lost is a request whose client got 502 or 504, at the server that was tried last. Retried is one that another server
-    answered.
+  - Lost is a request whose client got 502 or 504, at the server that was tried last. Retried is one that was answered
+    when nginx asked a second time, another server as a rule.
   - Part of the playbook C(asgi.deploy.release). Nothing is ever changed.
 author:
   - The asgi.deploy authors (@asgi)
