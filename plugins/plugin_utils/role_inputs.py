@@ -91,6 +91,9 @@ class Host:
     def name(self) -> str:
         return str(self.get("inventory_hostname"))
 
+    def names_of(self, group: str) -> list[str]:
+        return list((self._variables.get("groups") or {}).get(group) or [])
+
     def hosts_of(self, group: str) -> list[Host] | None:
         """Return the hosts of ``group``, or None where the inventory has no such group."""
         groups = self._variables.get("groups") or {}
@@ -169,7 +172,7 @@ def _fleet(host: Host) -> Fleet | None:
     known = host.get(FLEET)
     if known is not None:
         return {name: [Place(*place) for place in places] for name, places in known.items()}
-    hosts = host.hosts_of("apps")
+    hosts = [host] if _asks_itself_alone(host, host.name) else host.hosts_of("apps")
     if hosts is None and host.in_group("proxies"):
         # An inventory of ours in which nobody is an application host, or the group is misspelt.
         return {}
@@ -180,6 +183,15 @@ def _fleet(host: Host) -> Fleet | None:
         _names(host)
     fleet = fleet_of(hosts)
     return fleet if fleet or host not in hosts or any(map(_says_applications, hosts)) else None
+
+
+def _asks_itself_alone(host: Host, proxy: str) -> bool:
+    """Return whether ``proxy`` passes requests on to its own applications only.
+
+    So it is where each application host is a proxy too, and none depends on another one.
+    """
+    apps = set(host.names_of("apps"))
+    return proxy in apps and apps <= set(host.names_of("proxies"))
 
 
 def _says_applications(host: Host) -> bool:
@@ -225,7 +237,12 @@ def _other_proxies(host: Host) -> list[str]:
     """Return where the requests of proxies on other hosts come from: an address or a name of each."""
     if not host.in_group("apps"):
         return []
-    return [str(other.get("ansible_host", other.name)) for other in host.hosts_of("proxies") or [] if other is not host]
+    others = [
+        other
+        for other in host.hosts_of("proxies") or []
+        if other is not host and not _asks_itself_alone(host, other.name)
+    ]
+    return [str(other.get("ansible_host", other.name)) for other in others]
 
 
 def _sites_before(host: Host) -> list[dict[str, t.Any]]:

@@ -77,6 +77,22 @@ def test_an_application_is_asked_for_on_all_hosts_that_have_it(
     assert servers_of(proxy_of(apps, {FLEET: found})) == servers_of(proxy)
 
 
+def test_hosts_that_are_proxies_all_serve_themselves(least: dict[str, Variables]) -> None:
+    both = dict.fromkeys(("web1", "web2"), least["gunicorn_app"])
+    facts = {"processor_nproc": 2, "memtotal_mb": 2048}
+    host = host_of("web1", both, ["web1", "web2"], nginx_proxy_sites=[SITE], ansible_facts=facts)
+    assert [server["address"] for server in servers_of(normalise("nginx_proxy", host))] == [
+        "unix:/opt/notes/current.sock"
+    ]
+    assert normalise("gunicorn_app", host)["applications"][0]["hop"] is None
+    # One more proxy, which has none of its own: it asks both, they go on asking themselves.
+    host = host_of("web1", both, ["proxy1", "web1", "web2"], nginx_proxy_sites=[SITE], ansible_facts=facts)
+    assert len(servers_of(normalise("nginx_proxy", host))) == 1
+    assert normalise("gunicorn_app", host)["applications"][0]["hop"]["allow"] == ["proxy1"]
+    proxy = host_of("proxy1", both, ["proxy1", "web1", "web2"], nginx_proxy_sites=[SITE])
+    assert [server["address"] for server in servers_of(normalise("nginx_proxy", proxy))] == ["web1:8000", "web2:8000"]
+
+
 def host_list(apps: dict[str, Variables]) -> list[Host]:
     return [Host({"inventory_hostname": name, **variables}, lambda value: value) for name, variables in apps.items()]
 
