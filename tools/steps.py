@@ -132,7 +132,7 @@ def molecule(scenario: str) -> Step:
 
 
 #: One of these at the end of a run would be waited for alone.
-LONGEST = ("gunicorn_app", "certbot", "fleet", "nginx_proxy")
+LONGEST = ("gunicorn_app", "certbot", "fleet", "nginx_proxy", "proxies")
 
 
 def scenarios() -> list[str]:

@@ -70,7 +70,7 @@ class ActionModule(ActionBase):
         found = {}
         for name in variables["ansible_play_hosts_all"]:
             registered = [variables["hostvars"][name].get(variable) or {} for variable in self._task.args["confirm"]]
-            found[str(name)] = next((plain(result) for result in reversed(registered) if not result.get("skipped")), {})
+            found[str(name)] = next((plain(one) for one in reversed(registered) if one and not one.get("skipped")), {})
         return found
 
     def _module(self, structure: dict[str, t.Any], variables: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:

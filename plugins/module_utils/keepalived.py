@@ -22,7 +22,7 @@ CONFIG = "/etc/keepalived/keepalived.conf"
 MARK = "# Managed by Ansible (asgi.deploy, "
 
 #: There from before a change until the change is confirmed: a run that was killed in between has left one.
-PENDING = LOCKS + "/floating_address.pending"
+PENDING = LOCKS + "/.floating-address-pending"
 
 #: Seconds for an address to be held after a change: two checks of nginx, three adverts that do not come, and time for
 #: a slow host.

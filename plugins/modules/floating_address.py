@@ -124,7 +124,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        with locked("floating_address", "a run of the role floating_address"):
+        with locked(".floating-address", "a run of the role floating_address"):
             result = run(module)
     except (ValueError, OSError) as error:
         module.fail_json(msg=words_of(error))

@@ -167,7 +167,8 @@ def holders_problem(
     failed = sorted(name for name, result in results.items() if result.get("failed"))
     if failed:
         return f"{' and '.join(failed)} could not take the configuration, and all proxies need the same"
-    held = {name: result.get("held", []) for name, result in results.items()}
+    # Of a host that could not be reached nothing is known.
+    held = {name: result["held"] for name, result in results.items() if "held" in result}
     for address in addresses:
         bare = address.partition("/")[0]
         holders = sorted(name for name, found in held.items() if bare in found)

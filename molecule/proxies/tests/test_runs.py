@@ -137,18 +137,20 @@ def test_an_interface_that_is_not_there_is_refused_before_a_change(machines: lis
 
 def test_a_host_without_nginx_gets_no_configuration(machines: list[Machine], play: Playbook) -> None:
     holder, other = holder_of(machines)
-    before = files(other)
+    before, config = files(other), holder.run(f"cat {CONFIG}")
     other.run("systemctl stop nginx")
     try:
-        message = run(play, code=2, router_id=77).hosts[other.name].message
+        outcome = run(play, code=2, router_id=77)
     finally:
         other.run("systemctl start nginx")
-    assert "apply the role nginx_proxy first" in message
+    assert "apply the role nginx_proxy first" in outcome.hosts[other.name].message
     assert files(other) == before
+    # With another configuration than that one has, the two would not know each other.
+    message = outcome.hosts[holder.name].message
+    assert f"{other.name} could not take the configuration, and all proxies need the same" in message
+    assert holder.run(f"cat {CONFIG}") == config
     wait_for("nginx answers", lambda: other.succeeds("curl --silent --fail http://127.0.0.1:8099/generation"))
-    run(play)
     wait_for("one host holds the address", lambda: len(holders(machines)) == 1)
-    assert holder in machines
 
 
 class TestRemoval:

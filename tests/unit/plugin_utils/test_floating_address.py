@@ -312,6 +312,7 @@ NOTHING: Values = {"held": []}
         ({"web1": {"held": ["192.0.2.10"]}, "web2": NOTHING}, "192.0.2.20 is held by none of web1, web2"),
         ({"web1": HELD, "web2": {"failed": True, "msg": "no"}}, "web2 could not take the configuration, and all"),
         ({"web1": HELD, "web2": {}}, None),
+        ({"web1": NOTHING, "web2": {}}, None),
     ],
 )
 def test_exactly_one_host_holds_each_address(results: dict[str, Values], problem: str | None) -> None:
