@@ -57,7 +57,6 @@ class TestAnotherAddress:
         assert len(holders(machines, first)) == 1
         assert {machine.name: process(machine) for machine in machines} == processes
         assert found["pages"], found
-        run(play).assert_unchanged()
 
 
 @contextmanager
@@ -114,7 +113,6 @@ def test_an_address_that_cannot_be_had_leaves_the_one_before(machines: list[Mach
         assert "The configuration before is live again." in tasks.message
     assert {name: set(found) for name, found in before.items()} == {m.name: set(files(m)) for m in machines}
     wait_for("one host holds the address", lambda: len(holders(machines)) == 1)
-    run(play).assert_unchanged()
 
 
 def test_an_address_of_a_host_is_refused_by_all(machines: list[Machine], play: Playbook) -> None:

@@ -31,7 +31,7 @@ class Pebble:
 
     def root(self) -> str:
         """The root that it signs with until its next start."""
-        return self.machine.run(f"curl --silent --fail --cacert /etc/pebble/ca.pem {self.management}/roots/0")
+        return self.machine.run(f"curl --silent --fail --cacert /etc/pebble/ca.pem {self.management}/roots/0") + "\n"
 
     def trust(self) -> None:
         """Trust that root, beside those of before."""
