@@ -247,6 +247,8 @@ def test_configuration() -> None:
     ):
         assert f"\n    {line}\n" in text
     assert f'script "{CHECK_PROGRAM} 8099"' in text
+    # Of IPv6 packets it would be 64, and others are not believed.
+    assert "\n    unicast_ttl 255\n" in text
     assert "unicast_src_ip 192.0.2.11\n" in text
     assert block(text, "unicast_peer") == ["192.0.2.12 min_ttl 255"]
     assert block(text, "virtual_ipaddress") == [ADDRESS, "192.0.2.20/32"]
