@@ -55,7 +55,7 @@ class TestCut:
     @pytest.fixture(scope="class")
     @classmethod
     def seen(cls, proxy: Machine, apps: list[Machine]) -> dict[str, Any]:
-        with load([proxy], "0.01") as loads:
+        with load([proxy]) as loads:
             proxy.run("sleep 2")
             with cut_off(apps[0]):
                 proxy.run("sleep 8")
@@ -76,7 +76,7 @@ class TestReboot:
     @pytest.fixture(scope="class")
     @classmethod
     def seen(cls, proxy: Machine, apps: list[Machine]) -> dict[str, Any]:
-        with load([proxy], "0.01") as loads:
+        with load([proxy]) as loads:
             proxy.run("sleep 2")
             restart(apps[1])
             before = asked_by(proxy, apps[1])

@@ -83,7 +83,7 @@ class TestRelease:
     ) -> dict[str, Any]:
         second = trial(tmp_path_factory.mktemp("second"), "second")
         before = complaints(proxy)
-        with load([proxy], "0.01") as loads:
+        with load([proxy]) as loads:
             play(extra=second, code=0)
             wait_for_one_slot(apps)
             play(code=0)
@@ -104,7 +104,7 @@ class TestPort:
     @pytest.fixture(scope="class")
     @classmethod
     def done(cls, proxy: Machine, play: Playbook) -> tuple[Outcome, dict[str, Any]]:
-        with load([proxy], "0.01") as loads:
+        with load([proxy]) as loads:
             outcome = play(code=0, extra={"gunicorn_app_port": 9000})
         return outcome, loads[proxy.name]
 
@@ -147,7 +147,7 @@ class TestRemoval:
     @classmethod
     def seen(cls, proxy: Machine, apps: list[Machine], play: Playbook) -> dict[str, Any]:
         gone = f"{{{{ 'absent' if inventory_hostname == '{apps[2].name}' else 'present' }}}}"
-        with load([proxy], "0.01") as loads:
+        with load([proxy]) as loads:
             play(code=0, extra={"gunicorn_app_state": gone})
         return dict(loads[proxy.name])
 

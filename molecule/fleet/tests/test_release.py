@@ -39,7 +39,7 @@ class Run:
 
     def __call__(self, playbook: str, code: int, **extra: Any) -> Done:
         self.path.unlink(missing_ok=True)
-        with load([self.proxy], "0.02") as loads:
+        with load([self.proxy]) as loads:
             outcome = self.play(extra={"release_report": str(self.path), **extra}, code=code, playbook=playbook)
             wait_for_one_slot(self.apps)
         return Done(outcome, json.loads(self.path.read_text(encoding="utf-8")), loads[self.proxy.name])

@@ -1,4 +1,4 @@
-"""Be a browser with a page of each release, until the file STOP is there; at most for 120 s.
+"""Be a browser with a page of each release, until the file STOP is there; at most for 300 s.
 
 ask_assets.py STOP REPORT FIRST
 
@@ -17,7 +17,7 @@ NAME = "notes.example.com"
 
 stop, report, first = sys.argv[1:]
 trust = ssl.create_default_context(cafile="/root/pebble-root.pem")
-deadline = time.monotonic() + 120
+deadline = time.monotonic() + 300
 missing = []
 versions = []
 styles = []

@@ -1,5 +1,5 @@
 """Keep a WebSocket open, and read answers that take six seconds, one after the other, until the file STOP is there, at
-most for 180 s. Run by a release's own Python, which has `websockets`.
+most for 300 s. Run by a release's own Python, which has `websockets`.
 
 hold_open.py STOP REPORT
 
@@ -23,7 +23,7 @@ LINES = 24
 
 stop, report = sys.argv[1:]
 trust = ssl.create_default_context(cafile="/root/pebble-root.pem")
-deadline = time.monotonic() + 180
+deadline = time.monotonic() + 300
 sockets, answers = [], []
 
 

@@ -1,4 +1,4 @@
-"""Ask the site, over TLS, until the file STOP is there; at most for 120 s and 20,000 requests. Tells what failed, and
+"""Ask the site, over TLS, until the file STOP is there; at most for 300 s and 40,000 requests. Tells what failed, and
 which version answered from when to when (seconds since 1970).
 
 load.py STOP REPORT [PAUSE]
@@ -15,8 +15,8 @@ import threading
 import time
 
 NAME = "notes.example.com"
-SECONDS = 120
-EACH = 5000
+SECONDS = 300
+EACH = 10000
 #: Seconds after which a request is counted as slow.
 SLOW = 3
 

@@ -1,4 +1,4 @@
-"""Note each change of an application's slots until the file STOP is there, at most for 180 s: where the live link
+"""Note each change of an application's slots until the file STOP is there, at most for 300 s: where the live link
 leads, what each slot runs, which sockets there are, and how often a probe was made. Prints [seconds since 1970, what].
 
 watch_slots.py STOP REPORT [NAME]
@@ -34,7 +34,7 @@ def now() -> "dict[str, str | None]":
 
 changes = []
 before = None
-deadline = time.monotonic() + 180
+deadline = time.monotonic() + 300
 while not os.path.exists(stop) and time.monotonic() < deadline:
     seen = now()
     if seen != before:
