@@ -18,6 +18,9 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROL
 
 ROLE = "nginx_proxy"
 
+# Before Ansible forks: see there.
+renderer(str(ROLES / ROLE), ROLE)
+
 PROGRAM = f"{FOLDER}/nginx_rollback.py"
 COMMAND = "/usr/local/sbin/asgi-deploy-nginx-rollback"
 DROP_IN = "/etc/systemd/system/nginx.service.d/asgi-deploy.conf"

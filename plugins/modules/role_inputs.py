@@ -23,6 +23,13 @@ options:
     description: The role whose variables to check. Used by the action plugin.
     type: str
     choices: [certbot, floating_address, gunicorn_app, nginx_proxy]
+  roles:
+    description:
+      - Instead of one role, all that the host is going to get. The host is then asked all at once, and told what it is
+        asked for besides; the play needs no facts for that.
+    type: list
+    elements: str
+    choices: [certbot, floating_address, gunicorn_app, nginx_proxy]
   pairs:
     description: Pairs to read on the host. Filled by the action plugin.
     type: list
@@ -96,6 +103,19 @@ options:
         type: list
         elements: str
         required: true
+  nginx:
+    description: >-
+      What nginx is to serve, to see whether it is live already and passes the test of nginx. Filled by the action plugin.
+    type: dict
+    suboptions:
+      digest:
+        description: What stands for the whole configuration.
+        type: str
+        required: true
+      drop_in:
+        description: Text of our drop-in for C(nginx.service).
+        type: str
+        required: true
 attributes:
   check_mode:
     description: Changes nothing in any mode.
@@ -112,6 +132,21 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+checked:
+  description: The roles whose variables were checked.
+  type: list
+  elements: str
+  returned: with O(roles)
+probe:
+  description: What the host told of its nginx.
+  type: str
+  returned: with O(roles), where nginx_proxy is among them
+proven:
+  description: >-
+    Whether nginx's configuration is live already, and passes its test now, so that there is nothing to try before the
+    roles begin.
+  type: bool
+  returned: with O(roles), where nginx_proxy is among them
 """
 
 import grp
@@ -132,7 +167,10 @@ from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of
 from ansible_collections.asgi.deploy.plugins.module_utils.lineage import replaced_by_staging
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_proven import is_proven
 from ansible_collections.asgi.deploy.plugins.module_utils.removal import is_kept_data, is_there, somebody_elses
+
+ROLES = ["certbot", "floating_address", "gunicorn_app", "nginx_proxy"]
 
 #: Where the role puts an application's files, and a removed one has left its data.
 FOLDERS = ("/opt", "/var/lib", "/var/cache", "/run")
@@ -292,17 +330,20 @@ def main() -> None:
     named = {"kind": {"type": "str", "required": True, "choices": sorted(CHECKS)}, "path": text, "value": text}
     module = AnsibleModule(
         argument_spec={
-            "role": {"type": "str", "choices": ["certbot", "floating_address", "gunicorn_app", "nginx_proxy"]},
+            "role": {"type": "str", "choices": ROLES},
+            "roles": {"type": "list", "elements": "str", "choices": ROLES},
             "pairs": {"type": "list", "elements": "dict", "default": [], "options": pair},
             "named": {"type": "list", "elements": "dict", "default": [], "options": named},
             "staging": {"type": "dict", "options": staging},
+            "nginx": {"type": "dict", "options": {"digest": text, "drop_in": text}},
         },
         supports_check_mode=True,
     )
     problem = next(problems(module), None)
     if problem:
         module.fail_json(msg=problem)
-    module.exit_json(changed=False)
+    nginx = module.params["nginx"]
+    module.exit_json(changed=False, proven=bool(nginx and is_proven(module.run_command, nginx)))
 
 
 if __name__ == "__main__":
