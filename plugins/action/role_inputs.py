@@ -10,10 +10,8 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.app_needs import MACHINE, machine_facts
-from ansible_collections.asgi.deploy.plugins.plugin_utils.host_questions import all_questions, host_questions
-from ansible_collections.asgi.deploy.plugins.plugin_utils.preflight import wanted_nginx
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import probe_for
+from ansible_collections.asgi.deploy.plugins.plugin_utils.host_questions import host_questions
+from ansible_collections.asgi.deploy.plugins.plugin_utils.preflight import answer, host_parameters, question
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import (
     FLEET,
@@ -50,34 +48,41 @@ class ActionModule(ActionBase):
         return result
 
     def _all(self, roles: list[str], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        found: dict[str, t.Any] = {"checked": roles, "proven": False}
-        facts = machine_facts(self._low_level_execute_command(MACHINE)["stdout"]) if "gunicorn_app" in roles else {}
-        # These alone: gathering facts would look for every disk of the host.
-        known = {**variables, "ansible_facts": {**(variables.get("ansible_facts") or {}), **facts}}
+        known = dict(variables)
+        asked = question(roles, self._looked_up(known) if PROXY in roles else [])
+        told = answer(self._low_level_execute_command(asked)["stdout"] if asked else "")
+        # These facts alone: gathering them would look for every disk of the host.
+        known["ansible_facts"] = {**(variables.get("ansible_facts") or {}), **told.facts}
         # What the inventory reckons of them, it reckons as in the tasks that follow.
         self._templar.available_variables = known
-        structures = {}
-        for role in roles:
-            if role == PROXY:
-                # Once: it comes from the variables of every application host.
-                fleet = fleet_before(Host(known, self._templar.template))
-                plain = None if fleet is None else {name: [list(place) for place in on] for name, on in fleet.items()}
-                found["fleet"] = known[FLEET] = plain
-            structures[role] = normalise(role, Host(known, self._templar.template))
-        questions = all_questions(structures)
-        if PROXY in roles:
-            proxy = structures[PROXY]
-            found["probe"] = self._low_level_execute_command(probe_for(proxy["looked_up"]))["stdout"]
-            nginx = wanted_nginx(proxy, found["probe"], renderer(str(ROLES / PROXY), PROXY))
-            questions |= {"nginx": nginx} if nginx else {}
-        found.update(self._ask(questions, variables))
+        host = Host(known, self._templar.template)
+        structures = {role: normalise(role, host) for role in roles}
+        render = renderer(str(ROLES / PROXY), PROXY)
+        questions = host_parameters(structures, variables["inventory_hostname"], told.probe, render)
+        found = {"proven": False, "prepared": {}, **self._ask(questions, variables)}
         # Where the host's Python is may have been found out just now: the tasks that follow need not look again.
-        found["ansible_facts"] = {**facts, **(found.get("ansible_facts") or {})}
-        return found
+        found["ansible_facts"] = {**told.facts, **(found.get("ansible_facts") or {})}
+        return {**found, "checked": roles, "probe": told.probe, "fleet": known.get(FLEET)}
+
+    def _looked_up(self, known: dict[str, t.Any]) -> list[str]:
+        """Return the names that nginx needs the addresses of, and note the fleet in the variables.
+
+        The fleet comes from the variables of every application host: once is enough.
+        """
+        host = Host(known, self._templar.template)
+        try:
+            fleet = fleet_before(host)
+            if fleet is not None:
+                known[FLEET] = {name: [list(place) for place in places] for name, places in fleet.items()}
+            return list(normalise(PROXY, host)["looked_up"])
+        except ValueError:
+            # It is refused in its turn: after the application, whose mistake may be the cause.
+            return []
 
     def _ask(self, questions: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         if not questions:
             return {}
-        answer = self._execute_module("asgi.deploy.role_inputs", questions, task_vars=variables)
-        answer.pop("invocation", None)
-        return t.cast("dict[str, t.Any]", answer)
+        result = self._execute_module("asgi.deploy.role_inputs", questions, task_vars=variables)
+        # The texts that it was told would come back with it.
+        result.pop("invocation", None)
+        return t.cast("dict[str, t.Any]", result)

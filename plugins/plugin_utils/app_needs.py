@@ -35,3 +35,8 @@ def packages(applications: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
         "nftables": any(application["hop"] for application in applications),
     }
     return [name for name, needed in wanted.items() if needed]
+
+
+def host_parameters(applications: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, list[str]]:
+    """Return the parameters of the module gunicorn_host for the applications that are to be there."""
+    return {"packages": packages(applications), "users": [application["name"] for application in applications]}

@@ -24,8 +24,8 @@ def renderer(role_path: str, role: str) -> t.Callable[..., str]:
 
     A name that the structure does not have is an error, not an empty string: templates hold no defaults.
 
-    All templates are compiled here. An action plugin calls this when it is imported, which Ansible does before it forks a
-    process for each host and task: what one of these compiles is gone with it.
+    All templates are compiled here. An action plugin calls this when it is imported, which Ansible does before it forks
+    a process for each host and task: what one of these compiles is gone with it.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(pathlib.Path(role_path) / "templates"),

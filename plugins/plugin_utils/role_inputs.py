@@ -324,7 +324,7 @@ _NORMALISERS: dict[str, t.Callable[[Host], dict[str, t.Any]]] = {
     "floating_address": _floating_address,
 }
 
-# When an action plugin is imported, which Ansible does before it forks a process for each host and task: what one of these
-# reads is gone with it.
+# When an action plugin is imported, which Ansible does before it forks a process for each host and task: what one of
+# these reads is gone with it.
 for _role in _NORMALISERS:
     options_of(_role)

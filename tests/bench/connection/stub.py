@@ -28,15 +28,22 @@ NGINX = (
 #: What each module says of a host that is as it should be.
 MODULES: dict[str, dict[str, t.Any]] = {
     "ansible.modules.ping": {"ping": "pong"},
-    "asgi.deploy.role_inputs": {"proven": True},
-    "asgi.deploy.gunicorn_host": {"install": [], "hops": ["notes:8000"]},
+    "asgi.deploy.role_inputs": {
+        "proven": True,
+        "prepared": {
+            "gunicorn_app": {"changed": False, "install": [], "hops": ["notes:8000"]},
+            "nginx_proxy": {"changed": False, "install": [], "switch": False, "deferred": False, "probe": NGINX},
+            "certbot": {"changed": False, "install": [], "venv": False},
+        },
+    },
     "asgi.deploy.gunicorn_release": {"name": "notes", "release": "20261130T000000Z-0123456789ab"},
     "asgi.deploy.gunicorn_hop": {},
-    "asgi.deploy.nginx_host": {"install": [], "switch": False, "deferred": False, "probe": NGINX},
     "asgi.deploy.nginx_tree": {"generation": "0123456789ab", "reloaded": False},
-    "asgi.deploy.certbot_host": {"install": [], "venv": False},
     "asgi.deploy.certbot_certificates": {},
 }
+
+#: What a command that has the word in it is told, in this order.
+_TOLD = {"MemTotal": SIZE, "-- nginx --": "-- nginx --\n", "nginx -V": NGINX}
 
 #: Stands in what Ansible sends to the host's Python for a module.
 _MODULE = re.compile(rb"module_fqn=['\"](?:ansible_collections\.)?([a-z_.]+)['\"]")
@@ -54,11 +61,10 @@ def answer(command: str, sent: bytes | None) -> str:
         if name not in MODULES:
             raise AnsibleError(f"the stub has no answer of {name}")
         return json.dumps({"changed": False, **MODULES[name]})
-    if "nginx -V" in command:
-        return NGINX
-    if "MemTotal" in command:
-        return SIZE
-    raise AnsibleError(f"the stub has no answer to: {command}")
+    told = [text for word, text in _TOLD.items() if word in command]
+    if not told:
+        raise AnsibleError(f"the stub has no answer to: {command}")
+    return "".join(told)
 
 
 class Connection(ConnectionBase):
