@@ -58,13 +58,18 @@ def measure(suite: str, rounds: int) -> Report:
     seconds = {what: [run.seconds for run in many] for what, many in runs.items()}
     cpu = {what: [run.cpu_seconds for run in many] for what, many in runs.items()}
     rows = [
-        [what, f"{statistics.median(seconds[what]):.2f}", f"{statistics.median(cpu[what]):.2f}", str(len(many[-1].tasks))]
+        [
+            what,
+            f"{statistics.median(seconds[what]):.2f}",
+            f"{statistics.median(cpu[what]):.2f}",
+            str(len(many[-1].tasks)),
+        ]
         for what, many in runs.items()
     ]
     return Report(
         title="A run with nothing to change",
         setting={"Debian": suite, "nginx": host.version("nginx"), "pairs": str(len(runs[STACK]))},
-        table=Table(["medians", "whole run, s", "controller CPU, s", "tasks"], rows),
+        table=Table(["medians", "whole run, s", "controller CPU, s"], rows),
         targets=[
             Target(
                 "seconds of asgi.deploy.site / of a play that gathers facts and pings",

@@ -1,0 +1,115 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is read from a run over many hosts, and what the stub that stands for them answers."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from ansible.errors import AnsibleError
+
+from tests.bench import nochange, scale
+from tests.bench.connection.stub import NGINX, SIZE, answer
+from tests.bench.host import Run
+from tests.bench.scale import Cost
+
+RECAP = """\
+PLAY RECAP *********************************************************************
+app0                       : ok=6    changed=0    unreachable=0    failed=0    skipped=6    rescued=0    ignored=0
+app1                       : ok=10   changed=0    unreachable=0    failed=0    skipped=6    rescued=0    ignored=0
+app2                       : ok=6    changed=0    unreachable=1    failed=0    skipped=6    rescued=0    ignored=0
+app3                       : ok=6    changed=0    unreachable=0    failed=1    skipped=6    rescued=0    ignored=0
+app4                       : ok=0    changed=0    unreachable=0    failed=0    skipped=6    rescued=0    ignored=0
+"""
+
+
+def test_only_hosts_on_which_all_went_well_count() -> None:
+    assert scale.reached(RECAP.splitlines()) == 2
+    assert scale.reached(["app0 : ok=6 looks fine, said a task"]) == 0
+
+
+def test_the_fleet_is_the_readmes_inventory_with_more_hosts() -> None:
+    made = scale.inventory(300)
+    assert made["all"]["vars"]["gunicorn_app_name"] == "notes"
+    assert len(made["proxies"]["hosts"]) == scale.PROXIES
+    addresses = [host["ansible_host"] for group in ("apps", "proxies") for host in made[group]["hosts"].values()]
+    # The same address twice would be refused, and a name would have to be resolved.
+    assert len(set(addresses)) == 300 + scale.PROXIES
+    assert all(0 < int(part) < 255 for address in addresses for part in address.split(".")[3:])
+
+
+def costs(cpu: t.Callable[[int], float], memory: t.Callable[[int], float]) -> dict[int, Cost]:
+    return {size: Cost(size, 1.0, cpu(size), memory(size)) for size in (scale.START, *scale.SIZES)}
+
+
+@pytest.mark.parametrize(
+    ("cpu", "ratio", "met"),
+    [
+        (lambda size: 4 + 0.3 * size, 1.0, True),
+        # What every run costs is no host's: taken along, it would hide that the rest grows with the square.
+        (lambda size: 100 + 0.3 * size, 1.0, True),
+        (lambda size: 4 + 0.3 * size + 0.001 * size**2, 1.54, False),
+    ],
+    ids=["linear", "linear after a long start", "quadratic"],
+)
+def test_a_host_costs_the_same_among_many(cpu: t.Callable[[int], float], ratio: float, met: bool) -> None:
+    target = scale.targets([costs(cpu, lambda size: 60 + 0.3 * size)])[0]
+    assert target.measured.median == pytest.approx(ratio, abs=0.01)
+    assert target.met is met
+
+
+@pytest.mark.parametrize(
+    ("memory", "met"),
+    [(lambda size: 60 + 0.3 * size, True), (lambda size: 60 + 0.3 * size + 0.002 * size**2, False)],
+    ids=["flat", "each host remembers all others"],
+)
+def test_a_host_takes_the_same_memory_among_many(memory: t.Callable[[int], float], met: bool) -> None:
+    assert scale.targets([costs(lambda size: 4 + 0.3 * size, memory)])[1].met is met
+
+
+def sent(module: str) -> bytes:
+    return f"_main(zip_data='UEsDB', ansible_module='x', module_fqn='{module}', params='{{}}')".encode()
+
+
+@pytest.mark.parametrize(
+    ("module", "key"),
+    [
+        ("ansible_collections.asgi.deploy.plugins.modules.nginx_tree", "generation"),
+        ("ansible_collections.asgi.deploy.plugins.modules.role_inputs", "prepared"),
+        ("ansible.modules.ping", "ping"),
+    ],
+)
+def test_the_stub_answers_as_the_module_would(module: str, key: str) -> None:
+    said = json.loads(answer("/bin/sh -c python3", sent(module)))
+    assert said["changed"] is False
+    assert key in said
+
+
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [
+        ("sh -c 'nproc; grep MemTotal /proc/meminfo; '", SIZE),
+        ("sh -c 'grep MemTotal; echo '-- nginx --'; nginx -V'", f"{SIZE}-- nginx --\n{NGINX}"),
+        ("sh -c 'echo '-- nginx --'; nginx -V'", f"-- nginx --\n{NGINX}"),
+    ],
+)
+def test_the_stub_says_what_a_host_is(command: str, printed: str) -> None:
+    assert answer(command, None) == printed
+
+
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [("mkdir /root/.ansible", None), ("python3", b"a script"), ("python3", sent("ansible.modules.apt"))],
+)
+def test_the_stub_invents_no_answer(command: str, given: bytes | None) -> None:
+    # A further trip to the host is a finding, and must not pass for work of the controller.
+    with pytest.raises(AnsibleError, match="the stub has no answer"):
+        answer(command, given)
+
+
+def test_the_slowest_tasks_are_those_of_the_median() -> None:
+    runs = [Run(9.0, 2.0, {"once": once, "always": 2.0, "quick": 0.1}, 0) for once in (0.5, 8.0, 0.6)]
+    assert nochange.slowest(runs, many=2) == [("always", 2.0), ("once", 0.6)]
