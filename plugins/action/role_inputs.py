@@ -11,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.host_questions import host_questions
-from ansible_collections.asgi.deploy.plugins.plugin_utils.preflight import answer, host_parameters, question
+from ansible_collections.asgi.deploy.plugins.plugin_utils.preflight import Answer, answer, host_parameters, question
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import (
     FLEET,
@@ -49,8 +49,7 @@ class ActionModule(ActionBase):
 
     def _all(self, roles: list[str], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         known = dict(variables)
-        asked = question(roles, self._looked_up(known) if PROXY in roles else [])
-        told = answer(self._low_level_execute_command(asked)["stdout"] if asked else "")
+        told = self._tell(question(roles, self._looked_up(known) if PROXY in roles else []))
         # These facts alone: gathering them would look for every disk of the host.
         known["ansible_facts"] = {**(variables.get("ansible_facts") or {}), **told.facts}
         # What the inventory reckons of them, it reckons as in the tasks that follow.
@@ -63,6 +62,19 @@ class ActionModule(ActionBase):
         # Where the host's Python is may have been found out just now: the tasks that follow need not look again.
         found["ansible_facts"] = {**told.facts, **(found.get("ansible_facts") or {})}
         return {**found, "checked": roles, "probe": told.probe, "fleet": known.get(FLEET)}
+
+    def _tell(self, asked: str) -> Answer:
+        """Ask the host.
+
+        :raises ValueError: with its words, where it does not let us: sudo wants a password, or has no such user
+        """
+        if not asked:
+            return Answer({}, "")
+        ran = self._low_level_execute_command(asked)
+        told = answer(ran["stdout"])
+        if told is None:
+            raise ValueError(f"this host cannot be asked: {(ran['stderr'] or ran['stdout']).strip()}")
+        return told
 
     def _looked_up(self, known: dict[str, t.Any]) -> list[str]:
         """Return the names that nginx needs the addresses of, and note the fleet in the variables.

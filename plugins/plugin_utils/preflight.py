@@ -33,15 +33,16 @@ def question(roles: t.Collection[str], names: t.Iterable[str]) -> str:
 
     :param names: to be resolved on the host
     """
-    size = f"{app_needs.MACHINE}; " if "gunicorn_app" in roles else ""
-    return f"{size}echo '{_NEXT}'; {probe_for(names)}" if "nginx_proxy" in roles else size
+    size = [app_needs.MACHINE] if "gunicorn_app" in roles else []
+    nginx = [probe_for(names)] if "nginx_proxy" in roles else []
+    return "; ".join([*size, f"echo '{_NEXT}'", *nginx]) if size or nginx else ""
 
 
-def answer(printed: str) -> Answer:
-    """Read what the command of :func:`question` printed."""
+def answer(printed: str) -> Answer | None:
+    """Read what the command of :func:`question` printed; None where it did not run."""
     # A terminal, which sudo may ask for, ends lines otherwise.
-    size, _mark, probe = printed.replace("\r\n", "\n").partition(f"{_NEXT}\n")
-    return Answer(app_needs.machine_facts(size), probe)
+    size, mark, probe = printed.replace("\r\n", "\n").partition(f"{_NEXT}\n")
+    return Answer(app_needs.machine_facts(size), probe) if mark else None
 
 
 def host_parameters(structures: t.Mapping[str, Structure], name: str, probe: str, render: Render) -> dict[str, t.Any]:

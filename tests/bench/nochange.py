@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tests.bench.host import ROOT, Host, Run, say
@@ -17,7 +18,7 @@ SECONDS = 180
 INVENTORY = ROOT / "inventories/single_host"
 NAMES = ("notes.example.com", "www.notes.example.com")
 STACK, PING = "asgi.deploy.site", "facts and a ping"
-PLAYBOOKS = {STACK: ROOT / "playbooks/site.yml", PING: "ping.yml"}
+PLAYBOOKS: dict[str, str | Path] = {STACK: ROOT / "playbooks/site.yml", PING: "ping.yml"}
 
 
 def variables(host: Host) -> dict[str, Any]:

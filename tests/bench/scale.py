@@ -93,6 +93,13 @@ def each(cost: Cost, start: Cost, what: str) -> float:
     return added
 
 
+_COLUMNS = (("seconds", 1), ("cpu_seconds", 1), ("memory_mb", 1))
+
+
+def median(found: Sequence[dict[int, Cost]], size: int, what: str) -> float:
+    return statistics.median(float(getattr(one[size], what)) for one in found)
+
+
 def measure(suite: str, rounds: int) -> Report:
     found: list[dict[int, Cost]] = []
     for number in within(rounds, SECONDS, least=1):
@@ -103,20 +110,12 @@ def measure(suite: str, rounds: int) -> Report:
     rows = [
         [
             f"{size} application hosts",
-            *(
-                f"{statistics.median(get(one[size]) for one in found):.{digits}f}"
-                for get, digits in (
-                    (lambda cost: cost.seconds, 1),
-                    (lambda cost: cost.cpu_seconds, 1),
-                    (lambda cost: cost.memory_mb, 0),
-                )
-            ),
+            *(f"{median(found, size, what):.{digits}f}" for what, digits in _COLUMNS),
             f"{statistics.median(each(one[size], one[START], 'cpu_seconds') for one in found):.3f}",
-            f"{statistics.median(each(one[size], one[START], 'memory_mb') for one in found):.2f}",
         ]
         for size in SIZES
     ]
-    head = ["nothing to change", "whole run, s", "controller CPU, s", "memory, MB", "CPU a host, s", "MB a host"]
+    head = ["nothing to change", "whole run, s", "controller CPU, s", "memory, MB", "CPU a host, s"]
     return Report(
         title="Cost of a host, on the controller",
         setting={"proxies": str(PROXIES), "connection": "a stub", "rounds": str(len(found))},

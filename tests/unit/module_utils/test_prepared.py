@@ -57,7 +57,7 @@ def test_only_a_role_with_nothing_to_do_or_say_is_done(
 
 
 def test_one_role_is_none_of_the_others_business(fake_run: Fixture) -> None:
-    wanted = {"one": {"packages": []}, "two": {"packages": []}}
+    wanted: dict[str, dict[str, t.Any]] = {"one": {"packages": []}, "two": {"packages": []}}
     assert list(already_prepared(wanted, fake_run(), {"one": changed, "two": unchanged})) == ["two"]
 
 

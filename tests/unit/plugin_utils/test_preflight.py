@@ -50,14 +50,18 @@ FACTS = {"processor_nproc": 2, "processor_vcpus": 4, "memtotal_mb": 2000}
         (f"{SIZE}-- nginx --\n{PROBE}", FACTS, PROBE),
         # From a terminal.
         (f"{SIZE}-- nginx --\n{PROBE}".replace("\n", "\r\n"), FACTS, PROBE),
-        (SIZE, FACTS, ""),
+        (f"{SIZE}-- nginx --\n", FACTS, ""),
         # The CPUs of nginx's part are no facts.
         (f"-- nginx --\n{PROBE}", {}, PROBE),
-        ("", {}, ""),
     ],
 )
 def test_both_answers_are_told_apart(printed: str, facts: dict[str, int], probe: str) -> None:
     assert answer(printed) == (facts, probe)
+
+
+@pytest.mark.parametrize("printed", ["", "sudo: a password is required\n", "This account is not available.\r\n"])
+def test_a_host_that_cannot_be_asked_is_no_small_one(printed: str) -> None:
+    assert answer(printed) is None
 
 
 @pytest.fixture
