@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -26,6 +27,10 @@ LIMIT = 1.2
 #: After these no further round begins.
 SECONDS = 600
 PLAYBOOK = ROOT / "playbooks/site.yml"
+#: So many hosts are pinged for comparison.
+PINGED = 50
+#: What a host may cost, as a multiple of as many pings as it has tasks.
+PINGS = 1.5
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,15 @@ class Cost:
     seconds: float
     cpu_seconds: float
     memory_mb: float
+
+
+@dataclass(frozen=True)
+class Round:
+    """``costs``: of the playbook, by the number of hosts. ``pings``: of a playbook with as many ``tasks`` that ping."""
+
+    costs: dict[int, Cost]
+    tasks: int
+    pings: dict[int, Cost]
 
 
 def inventory(hosts: int) -> dict[str, Any]:
@@ -56,17 +70,33 @@ def reached(lines: Sequence[str]) -> int:
     return sum(bool(re.search(r" ok=[1-9]\d* .* unreachable=0 .*failed=0 ", line)) for line in lines)
 
 
-def play(hosts: int) -> Cost:
+def tasks_of(lines: Sequence[str], host: str) -> int:
+    """How many tasks told of a host, those that had nothing to do there included."""
+    return sum(bool(re.match(rf"(ok|changed|skipping): \[{host}\]", line)) for line in lines)
+
+
+def write_pings(tasks: int) -> Path:
+    """Write a playbook that costs as little as one with so many tasks can: Ansible's own cost of them."""
+    path = WORK / "pings.yml"
+    ping = {"name": "Ping", "ansible.builtin.ping": {}}
+    described = {"name": "Pings", "hosts": "apps", "become": True, "gather_facts": False, "tasks": [ping] * tasks}
+    # JSON is YAML.
+    path.write_text(json.dumps([described]))
+    return path
+
+
+def play(hosts: int, playbook: Path = PLAYBOOK) -> tuple[Cost, list[str]]:
+    """Run a playbook on so many hosts; also returns what it said."""
     described = WORK / f"scale-{hosts}.json"
     described.write_text(json.dumps(inventory(hosts)))
-    log = WORK / f"scale-{hosts}.log"
+    log = WORK / f"scale-{hosts}-{playbook.stem}.log"
     environment = {
         **os.environ,
         "ANSIBLE_CONNECTION_PLUGINS": str(HERE / "connection"),
         "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_NOCOLOR": "1",
     }
-    command = ["ansible-playbook", "--inventory", str(described), str(PLAYBOOK)]
+    command = ["ansible-playbook", "--inventory", str(described), str(playbook)]
     began = time.monotonic()
     with log.open("w") as stream:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT)
@@ -81,37 +111,45 @@ def play(hosts: int) -> Cost:
     seconds = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     lines = log.read_text().splitlines()
-    if process.returncode != 0 or reached(lines) != hosts + PROXIES or changed(lines):
-        raise BenchError(f"{hosts} hosts: ended with {process.returncode}:\n" + "\n".join(lines[-40:]))
-    # Of a process that Ansible forked the memory is mostly the same as its own: the larger of the two counts.
-    return Cost(hosts, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    expected = hosts + (PROXIES if playbook == PLAYBOOK else 0)
+    if process.returncode != 0 or reached(lines) != expected or changed(lines):
+        raise BenchError(f"{playbook.stem}, {hosts} hosts: {process.returncode}:\n" + "\n".join(lines[-40:]))
+    return Cost(hosts, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024), lines
 
 
-def each(cost: Cost, start: Cost, what: str) -> float:
-    """What a host adds."""
-    added: float = (getattr(cost, what) - getattr(start, what)) / (cost.hosts - start.hosts)
-    return added
+def each(cost: Cost, start: Cost) -> float:
+    """The CPU that a host adds, in seconds."""
+    return (cost.cpu_seconds - start.cpu_seconds) / (cost.hosts - start.hosts)
 
 
 _COLUMNS = (("seconds", 1), ("cpu_seconds", 1), ("memory_mb", 1))
 
 
-def median(found: Sequence[dict[int, Cost]], size: int, what: str) -> float:
-    return statistics.median(float(getattr(one[size], what)) for one in found)
+def median(found: Sequence[Round], size: int, what: str) -> float:
+    return statistics.median(float(getattr(one.costs[size], what)) for one in found)
+
+
+def one_round(number: int) -> Round:
+    costs: dict[int, Cost] = {}
+    tasks = 0
+    for size in rotated([str(size) for size in (START, *SIZES)], number):
+        costs[int(size)], lines = play(int(size))
+        tasks = tasks_of(lines, "app0")
+    pings = write_pings(tasks)
+    return Round(costs, tasks, {size: play(size, pings)[0] for size in (START, PINGED)})
 
 
 def measure(suite: str, rounds: int) -> Report:
-    found: list[dict[int, Cost]] = []
+    found: list[Round] = []
     for number in within(rounds, SECONDS, least=1):
-        order = rotated([str(size) for size in (START, *SIZES)], number)
-        found.append({int(size): play(int(size)) for size in order})
-        told = ", ".join(f"{size}: {found[-1][size].cpu_seconds:.1f} s of CPU" for size in SIZES)
+        found.append(one_round(number))
+        told = ", ".join(f"{size}: {found[-1].costs[size].cpu_seconds:.1f} s of CPU" for size in SIZES)
         say(f"scale: round {number + 1} of {rounds}: {told}")
     rows = [
         [
             f"{size} application hosts",
             *(f"{median(found, size, what):.{digits}f}" for what, digits in _COLUMNS),
-            f"{statistics.median(each(one[size], one[START], 'cpu_seconds') for one in found):.3f}",
+            f"{statistics.median(each(one.costs[size], one.costs[START]) for one in found):.3f}",
         ]
         for size in SIZES
     ]
@@ -121,16 +159,22 @@ def measure(suite: str, rounds: int) -> Report:
         setting={"proxies": str(PROXIES), "connection": "a stub", "rounds": str(len(found))},
         table=Table(head, rows),
         targets=targets(found),
-        rounds=[{"round": number, **asdict(cost)} for number, one in enumerate(found) for cost in one.values()],
+        rounds=[
+            {"round": number, "playbook": name, **asdict(cost)}
+            for number, one in enumerate(found)
+            for name, costs in (("site", one.costs), (f"{one.tasks} pings", one.pings))
+            for cost in costs.values()
+        ],
     )
 
 
-def targets(found: Sequence[dict[int, Cost]]) -> list[Target]:
-    few, more, most, many = SIZES
-    cpu = [each(one[many], one[START], "cpu_seconds") / each(one[few], one[START], "cpu_seconds") for one in found]
-    # Between neighbours: Python takes memory in pieces, and the first hosts fit into what is there.
-    memory = [each(one[many], one[most], "memory_mb") / each(one[more], one[few], "memory_mb") for one in found]
+def targets(found: Sequence[Round]) -> list[Target]:
+    few, many = min(SIZES), max(SIZES)
+    cpu = [each(one.costs[many], one.costs[START]) / each(one.costs[few], one.costs[START]) for one in found]
+    memory = [one.costs[many].memory_mb / one.costs[few].memory_mb for one in found]
+    pings = [each(one.costs[PINGED], one.costs[START]) / each(one.pings[PINGED], one.pings[START]) for one in found]
     return [
         Target(f"CPU a host with {many} hosts / with {few}", spread(cpu), "at most", LIMIT),
-        Target(f"memory a host from {most} to {many} / from {few} to {more}", spread(memory), "at most", LIMIT),
+        Target(f"memory with {many} hosts / with {few}", spread(memory), "at most", LIMIT),
+        Target(f"CPU a host / of {found[0].tasks} pings", spread(pings), "at most", PINGS),
     ]

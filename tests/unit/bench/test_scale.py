@@ -14,7 +14,7 @@ from ansible.errors import AnsibleError
 from tests.bench import nochange, scale
 from tests.bench.connection.stub import NGINX, SIZE, answer
 from tests.bench.host import Run
-from tests.bench.scale import Cost
+from tests.bench.scale import Cost, Round
 
 RECAP = """\
 PLAY RECAP *********************************************************************
@@ -41,8 +41,29 @@ def test_the_fleet_is_the_readmes_inventory_with_more_hosts() -> None:
     assert all(0 < int(part) < 255 for address in addresses for part in address.split(".")[3:])
 
 
-def costs(cpu: t.Callable[[int], float], memory: t.Callable[[int], float]) -> dict[int, Cost]:
-    return {size: Cost(size, 1.0, cpu(size), memory(size)) for size in (scale.START, *scale.SIZES)}
+TOLD = """\
+TASK [asgi.deploy.gunicorn_app : Prepare the release] ****
+ok: [app0] => (item=notes)
+ok: [app00] => (item=notes)
+TASK [asgi.deploy.gunicorn_app : Put the release live] ****
+skipping: [app0]
+TASK [asgi.deploy.nginx_proxy : Install nginx] ****
+changed: [proxy0]
+app0                       : ok=6    changed=0    unreachable=0    failed=0    skipped=6    rescued=0    ignored=0
+"""
+
+
+def test_the_tasks_of_a_host_are_counted() -> None:
+    assert scale.tasks_of(TOLD.splitlines(), "app0") == 2
+
+
+def found(cpu: t.Callable[[int], float], memory: t.Callable[[int], float]) -> Round:
+    """A round in which as many pings take 2 s at the start, and 0.25 s a host."""
+    return Round(
+        {size: Cost(size, 1.0, cpu(size), memory(size)) for size in (scale.START, *scale.SIZES)},
+        9,
+        {size: Cost(size, 1.0, 2 + 0.25 * size, 60.0) for size in (scale.START, scale.PINGED)},
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,18 +77,26 @@ def costs(cpu: t.Callable[[int], float], memory: t.Callable[[int], float]) -> di
     ids=["linear", "linear after a long start", "quadratic"],
 )
 def test_a_host_costs_the_same_among_many(cpu: t.Callable[[int], float], ratio: float, met: bool) -> None:
-    target = scale.targets([costs(cpu, lambda size: 60 + 0.3 * size)])[0]
+    target = scale.targets([found(cpu, lambda _size: 60.0)])[0]
     assert target.measured.median == pytest.approx(ratio, abs=0.01)
     assert target.met is met
 
 
 @pytest.mark.parametrize(
     ("memory", "met"),
-    [(lambda size: 60 + 0.3 * size, True), (lambda size: 60 + 0.3 * size + 0.002 * size**2, False)],
+    [(lambda size: 60 + 0.02 * size, True), (lambda size: 60 + 0.001 * size**2, False)],
     ids=["flat", "each host remembers all others"],
 )
-def test_a_host_takes_the_same_memory_among_many(memory: t.Callable[[int], float], met: bool) -> None:
-    assert scale.targets([costs(lambda size: 4 + 0.3 * size, memory)])[1].met is met
+def test_the_memory_stays_what_it_is(memory: t.Callable[[int], float], met: bool) -> None:
+    assert scale.targets([found(lambda size: 4 + 0.3 * size, memory)])[1].met is met
+
+
+@pytest.mark.parametrize(("each", "met"), [(0.3, True), (0.5, False)])
+def test_a_host_is_held_against_as_many_pings(each: float, met: bool) -> None:
+    target = scale.targets([found(lambda size: 4 + each * size, lambda _size: 60.0)])[2]
+    assert target.measured.median == pytest.approx(each / 0.25)
+    assert "9 pings" in target.name
+    assert target.met is met
 
 
 def sent(module: str) -> bytes:
