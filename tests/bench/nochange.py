@@ -56,20 +56,16 @@ def measure(suite: str, rounds: int) -> Report:
             runs[what].append(unchanged(host, what))
         stack, ping = runs[STACK][-1].seconds, runs[PING][-1].seconds
         say(f"nochange: pair {number + 1} of {rounds}: {stack:.2f} s and {ping:.2f} s, {stack / ping:.2f} times")
+    return report(runs, {"Debian": suite, "nginx": host.version("nginx")})
+
+
+def report(runs: dict[str, list[Run]], setting: dict[str, str]) -> Report:
     seconds = {what: [run.seconds for run in many] for what, many in runs.items()}
     cpu = {what: [run.cpu_seconds for run in many] for what, many in runs.items()}
-    rows = [
-        [
-            what,
-            f"{statistics.median(seconds[what]):.2f}",
-            f"{statistics.median(cpu[what]):.2f}",
-            str(len(many[-1].tasks)),
-        ]
-        for what, many in runs.items()
-    ]
+    rows = [[what, *(f"{statistics.median(part[what]):.2f}" for part in (seconds, cpu))] for what in runs]
     return Report(
         title="A run with nothing to change",
-        setting={"Debian": suite, "nginx": host.version("nginx"), "pairs": str(len(runs[STACK]))},
+        setting={**setting, "pairs": str(len(runs[STACK]))},
         table=Table(["medians", "whole run, s", "controller CPU, s"], rows),
         targets=[
             Target(

@@ -145,6 +145,10 @@ def measure(suite: str, rounds: int) -> Report:
         found.append(one_round(number))
         told = ", ".join(f"{size}: {found[-1].costs[size].cpu_seconds:.1f} s of CPU" for size in SIZES)
         say(f"scale: round {number + 1} of {rounds}: {told}")
+    return report(found)
+
+
+def report(found: Sequence[Round]) -> Report:
     rows = [
         [
             f"{size} application hosts",

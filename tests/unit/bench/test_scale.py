@@ -142,3 +142,20 @@ def test_the_stub_invents_no_answer(command: str, given: bytes | None) -> None:
 def test_the_slowest_tasks_are_those_of_the_median() -> None:
     runs = [Run(9.0, 2.0, {"once": once, "always": 2.0, "quick": 0.1}, 0) for once in (0.5, 8.0, 0.6)]
     assert nochange.slowest(runs, many=2) == [("always", 2.0), ("once", 0.6)]
+
+
+def test_the_whole_stack_is_held_against_the_ping_of_its_own_round() -> None:
+    # The second round was twice as slow for both.
+    runs = {
+        nochange.STACK: [Run(6.0, 3.0, {"a": 1.0}, 0), Run(12.0, 3.0, {"a": 1.0}, 0)],
+        nochange.PING: [Run(2.0, 1.0, {}, 0), Run(4.0, 1.0, {}, 0)],
+    }
+    made = nochange.report(runs, {"Debian": "trixie"}).as_json()
+    assert [target["measured"] for target in made["targets"]] == [{"median": 3.0, "low": 3.0, "high": 3.0}]
+    assert made["table"][0] == {"medians": nochange.STACK, "whole run, s": "9.00", "controller CPU, s": "3.00"}
+
+
+def test_the_report_of_the_fleet_has_a_row_for_each_size() -> None:
+    made = scale.report([found(lambda size: 4 + 0.3 * size, lambda _size: 60.0)]).as_json()
+    assert [row["CPU a host, s"] for row in made["table"]] == ["0.300"] * len(scale.SIZES)
+    assert len(made["rounds"]) == len(scale.SIZES) + 1 + 2
