@@ -13,7 +13,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet import is_loopba
 from ansible_collections.asgi.deploy.plugins.plugin_utils.networks import networks
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_host import SITE_PORTS
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
-from ansible_collections.asgi.deploy.plugins.plugin_utils.values import server_address
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import in_brackets, server_address
 
 _UNITS = "/etc/systemd/system/"
 #: Template to the place where an application's hop has its file.
@@ -51,7 +51,7 @@ def _address(proxy: str) -> str:
     if is_loopback(proxy):
         accepted = "the addresses from which the proxies reach this host, which the inventory does not tell"
         raise Refused("gunicorn_app_proxies", None, accepted)
-    server_address("ansible_host of a proxy", f"[{proxy}]:1" if ":" in proxy else f"{proxy}:1")
+    server_address("ansible_host of a proxy", f"{in_brackets(proxy)}:1")
     return proxy
 
 

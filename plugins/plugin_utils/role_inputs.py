@@ -242,7 +242,7 @@ def _other_proxies(host: Host) -> list[str]:
         for other in host.hosts_of("proxies") or []
         if other is not host and not _asks_itself_alone(host, other.name)
     ]
-    return [str(other.get("ansible_host", other.name)) for other in others]
+    return [_address(other) for other in others]
 
 
 def _sites_before(host: Host) -> list[dict[str, t.Any]]:

@@ -15,7 +15,12 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import app_socke
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.timeouts import Application
 from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import Server, Upstream, normalise_upstream
-from ansible_collections.asgi.deploy.plugins.plugin_utils.values import integer, same_server, server_address
+from ansible_collections.asgi.deploy.plugins.plugin_utils.values import (
+    in_brackets,
+    integer,
+    same_server,
+    server_address,
+)
 
 #: Towards other hosts. Less than the three seconds for which a slot that ends leaves idle connections open: otherwise
 #: a POST would meet one that is just being closed.
@@ -99,9 +104,8 @@ def _addressed(server: Server, addresses: t.Mapping[str, t.Sequence[str]]) -> Se
         return server
     if not addresses.get(host):
         raise Refused("gunicorn_app_address", host, "a name that this proxy can resolve, or an address")
-    address = addresses[host][0]
     port = server["address"].rpartition(":")[2]
-    return {**server, "address": f"[{address}]:{port}" if ":" in address else f"{address}:{port}"}
+    return {**server, "address": f"{in_brackets(addresses[host][0])}:{port}"}
 
 
 def _host(server: Server) -> str | None:
