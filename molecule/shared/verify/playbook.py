@@ -124,6 +124,9 @@ class Playbook:
             cwd=ROOT,
             env={
                 **os.environ,
+                # Tests read what it prints, and Molecule asks for colours where it has a terminal.
+                "ANSIBLE_FORCE_COLOR": "0",
+                "ANSIBLE_NOCOLOR": "1",
                 "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
                 "ANSIBLE_CALLBACKS_ENABLED": "play_report",
                 "PLAY_REPORT": str(folder / "report.json"),
