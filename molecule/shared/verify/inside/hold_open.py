@@ -3,10 +3,14 @@ most for 300 s. Run by a release's own Python, which has `websockets`.
 
 hold_open.py STOP REPORT
 
+The WebSocket is asyncio's: the other client of `websockets` reads and writes one TLS connection in two threads, which
+OpenSSL does not allow. A handshake in some hundreds then hangs, or nginx logs "bad record mac".
+
 Told: of each WebSocket when it was opened and closed (seconds since 1970), with which code, and the error where there
 was one; of each answer when it began and ended, its release, its lines and the error.
 """
 
+import asyncio
 import http.client
 import json
 import os
@@ -15,8 +19,8 @@ import sys
 import threading
 import time
 
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.sync.client import connect
 
 NAME = "notes.example.com"
 LINES = 24
@@ -31,19 +35,19 @@ def goes_on():
     return not os.path.exists(stop) and time.monotonic() < deadline
 
 
-def hold_socket():
+async def hold_socket():
     told = {"opened": time.time(), "closed": None, "code": None, "error": None}
     sockets.append(told)
     try:
-        with connect(
+        async with connect(
             f"wss://{NAME}/echo", ssl=trust, open_timeout=15, close_timeout=5, ping_interval=None
         ) as connection:
             while goes_on():
                 text = str(time.time())
-                connection.send(text)
-                if connection.recv(timeout=10) != text:
+                await connection.send(text)
+                if await asyncio.wait_for(connection.recv(), 10) != text:
                     told["error"] = "another text came back"
-                time.sleep(0.1)
+                await asyncio.sleep(0.1)
     except ConnectionClosed as closed:
         told.update(closed=time.time(), code=closed.rcvd.code if closed.rcvd else None)
         if closed.rcvd is None:
@@ -78,7 +82,7 @@ def again(what):
         time.sleep(0.1)
 
 
-threads = [threading.Thread(target=again, args=(what,)) for what in (hold_socket, read_answer)]
+threads = [threading.Thread(target=again, args=(what,)) for what in (lambda: asyncio.run(hold_socket()), read_answer)]
 for thread in threads:
     thread.start()
 for thread in threads:
