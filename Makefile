@@ -49,7 +49,7 @@ molecule: venv images ## One scenario, with its output: make molecule SCENARIO=d
 	@molecule test --scenario-name $(SCENARIO)
 
 .PHONY: bench
-bench: venv ## Speed against its targets, some minutes: make bench [ONLY=proxy|sites|releases|workers] [SUITE=bookworm] [ROUNDS=5]
+bench: venv ## Speed against its targets, some minutes: make bench [ONLY=proxy|sites|releases|workers|nochange|scale] [SUITE=bookworm] [ROUNDS=5]
 	@PYTHONPATH=tools python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(SUITE),--suite $(SUITE)) \
 	  $(if $(ROUNDS),--rounds $(ROUNDS))
 

@@ -5,44 +5,33 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.certbot_needs import (
-    ROLE,
-    environment_of,
-    files,
-    folders,
-    packages,
-    private_files,
-)
+from ansible_collections.asgi.deploy.plugins.plugin_utils.certbot_needs import ROLE, host_parameters
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
 
 
 class ActionModule(ActionBase):
-    """Takes the role's variables from the host; no arguments."""
+    """Takes the role's variables from the host. ``known``: what the module would say, where it was seen before."""
 
-    _VALID_ARGS = frozenset(())
+    _VALID_ARGS = frozenset(("known",))
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
+        result.update(self._task.args.get("known") or self._prepare(variables))
+        # The files would come back with it.
+        result.pop("invocation", None)
+        return result
+
+    def _prepare(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         try:
             structure = normalise(ROLE, Host(variables, self._templar.template))
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
-        arguments = {
-            "host": variables["inventory_hostname"],
-            "folders": folders(structure),
-            "files": json.dumps(files(structure)),
-            "private": private_files(structure),
-            "packages": packages(structure),
-            "environment": environment_of(structure),
-        }
-        result.update(self._execute_module("asgi.deploy.certbot_host", arguments, task_vars=variables))
-        # The files would come back with it.
-        result.pop("invocation", None)
-        return result
+        arguments = host_parameters(structure, variables["inventory_hostname"])
+        result = self._execute_module("asgi.deploy.certbot_host", arguments, task_vars=variables)
+        return t.cast("dict[str, t.Any]", result)

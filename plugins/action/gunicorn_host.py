@@ -10,7 +10,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.app_needs import MACHINE, machine_facts, packages
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_needs import MACHINE, host_parameters, machine_facts
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
 
 
@@ -18,10 +18,10 @@ class ActionModule(ActionBase):
     """Takes the role's variables from the host.
 
     ``only``: the application that is meant, where not all are. ``prepare``: false to ask for their names and the
-    host's size alone.
+    host's size alone. ``known``: what the module would say, where that has been seen already.
     """
 
-    _VALID_ARGS = frozenset(("only", "prepare"))
+    _VALID_ARGS = frozenset(("only", "prepare", "known"))
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
@@ -44,8 +44,9 @@ class ActionModule(ActionBase):
         present = [application for application in chosen if application["state"] == "present"]
         names = [application["name"] for application in present]
         if prepare:
-            arguments = {"packages": packages(present), "users": names}
-            result.update(self._execute_module("asgi.deploy.gunicorn_host", arguments, task_vars=variables))
+            known = self._task.args.get("known")
+            arguments = host_parameters(present)
+            result.update(known or self._execute_module("asgi.deploy.gunicorn_host", arguments, task_vars=variables))
             result.pop("invocation", None)
         wanted = [f"{item['name']}:{item['hop']['port']}" for item in present if item["hop"]]
         result["open"] = bool(wanted)

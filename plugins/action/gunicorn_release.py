@@ -22,6 +22,9 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.slot_files import envi
 
 ROLE = "gunicorn_app"
 
+# Before Ansible forks: see there.
+renderer(str(ROLES / ROLE), ROLE)
+
 display = Display()
 
 
@@ -32,7 +35,6 @@ class ActionModule(ActionBase):
     this host goes back to then, and ``first`` the host that runs what runs once, where it is not the play's first.
     """
 
-    TRANSFERS_FILES = True
     _VALID_ARGS = frozenset(("name", "phase", "prepared", "note", "release", "first"))
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -107,7 +109,8 @@ class ActionModule(ActionBase):
             return result
         archive = os.path.join(folder, "source")
         taken.write(archive)
-        remote = self._make_tmp_path()
+        # Only now: most runs have nothing to send, and a folder costs three commands on the host.
+        remote = self._connection._shell.tmpdir or self._make_tmp_path()
         try:
             archived = self._connection._shell.join_path(remote, "source")
             self._transfer_file(archive, archived)

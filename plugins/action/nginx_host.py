@@ -10,64 +10,40 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.host_library import FOLDER, library
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import probe_for
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import LIBRARY, packages, repository_of
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import repository_of
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_prepare import host_parameters
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
 
 ROLE = "nginx_proxy"
 
-PROGRAM = f"{FOLDER}/nginx_rollback.py"
-COMMAND = "/usr/local/sbin/asgi-deploy-nginx-rollback"
-DROP_IN = "/etc/systemd/system/nginx.service.d/asgi-deploy.conf"
-
-KEYRING = "/etc/apt/keyrings/asgi-deploy-nginx.gpg"
-SOURCES = "/etc/apt/sources.list.d/asgi-deploy-nginx.sources"
-PREFERENCES = "/etc/apt/preferences.d/asgi-deploy-nginx.pref"
+# Before Ansible forks: see there.
+renderer(str(ROLES / ROLE), ROLE)
 
 
 class ActionModule(ActionBase):
-    """Takes the role's variables from the host; no arguments."""
+    """Takes the role's variables from the host. ``known``: what the module would say, where it was seen before."""
 
-    _VALID_ARGS = frozenset(())
+    _VALID_ARGS = frozenset(("known",))
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
-        render = renderer(str(ROLES / ROLE), ROLE)
-        try:
-            proxy = normalise(ROLE, Host(variables, self._templar.template))
-            files = _files(proxy, render)
-            key = None
-            if proxy["repository"]:
-                release = self._low_level_execute_command("cat /etc/os-release")["stdout"]
-                repository = repository_of(proxy["repository"], release)
-                sources = render("host/nginx.sources.j2", **repository, keyring=KEYRING)
-                files[SOURCES] = {"text": sources, "mode": "0644"}
-                files[PREFERENCES] = {"text": render("host/nginx.pref.j2"), "mode": "0644"}
-                key = {"url": repository["key_url"], "path": KEYRING, "fingerprints": repository["fingerprints"]}
-        except ValueError as error:
-            raise AnsibleActionFail(str(error)) from error
-        arguments = {
-            "host": variables["inventory_hostname"],
-            "files": files,
-            "absent": [] if key else [SOURCES, PREFERENCES, KEYRING],
-            "packages": packages(proxy),
-            "probe": probe_for(proxy["looked_up"]),
-            "key": key,
-        }
-        result.update(self._execute_module("asgi.deploy.nginx_host", arguments, task_vars=variables))
+        result.update(self._task.args.get("known") or self._prepare(variables))
         # The files would come back with it.
         result.pop("invocation", None)
         return result
 
-
-def _files(proxy: dict[str, t.Any], render: t.Callable[..., str]) -> dict[str, dict[str, str]]:
-    program = (ROLES / ROLE / "files" / "nginx_rollback.py").read_text(encoding="utf-8")
-    return {
-        DROP_IN: {"text": render("host/nginx.service.j2", **proxy), "mode": "0644"},
-        PROGRAM: {"text": program, "mode": "0644"},
-        COMMAND: {"text": render("host/rollback.j2", program=PROGRAM, **proxy), "mode": "0755"},
-        **{path: {"text": text, "mode": "0644"} for path, text in library(LIBRARY).items()},
-    }
+    def _prepare(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        render = renderer(str(ROLES / ROLE), ROLE)
+        try:
+            proxy = normalise(ROLE, Host(variables, self._templar.template))
+            repository = None
+            if proxy["repository"]:
+                release = self._low_level_execute_command("cat /etc/os-release")["stdout"]
+                repository = repository_of(proxy["repository"], release)
+            arguments = host_parameters(proxy, render, variables["inventory_hostname"], repository)
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
+        result = self._execute_module("asgi.deploy.nginx_host", arguments, task_vars=variables)
+        return t.cast("dict[str, t.Any]", result)

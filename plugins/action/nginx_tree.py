@@ -25,6 +25,9 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROL
 
 ROLE = "nginx_proxy"
 
+# Before Ansible forks: see there.
+renderer(str(ROLES / ROLE), ROLE)
+
 UNKNOWN_PROXY = (
     "{0}: this host cannot resolve {1}, another of the proxies, so that it cannot answer a CA for that one. Where both "
     "serve the same names, give that one an ansible_host with an address"

@@ -72,8 +72,7 @@ def lines_since(position: Position) -> t.Iterator[bytes]:
                 if os.fstat(stream.fileno()).st_size < position["offset"]:
                     raise ValueError("{0} was cut off".format(path))
                 stream.seek(position["offset"])
-            for line in stream:
-                yield line
+            yield from stream
 
 
 def _parts(path: str, position: Position) -> t.List[str]:

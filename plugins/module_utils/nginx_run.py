@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, Run
+from ansible_collections.asgi.deploy.plugins.module_utils.call import Call, Result
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import Entry, adoption_notice, find_served
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_folders import (
     due_folders,
@@ -25,17 +26,6 @@ from ansible_collections.asgi.deploy.plugins.module_utils.nginx_switch import (
 )
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import HIDDEN, NginxTransaction
 from ansible_collections.asgi.deploy.plugins.module_utils.tls_folder import TlsFolders
-
-Result = t.Dict[str, t.Any]
-
-
-class Call(t.NamedTuple):
-    """How the module was called."""
-
-    params: t.Mapping[str, t.Any]
-    check_mode: bool
-    run: Run
-    warn: t.Callable[[str], None]
 
 
 def expect(generations: Generations, expected: t.Sequence[str]) -> t.Optional[str]:

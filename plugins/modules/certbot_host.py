@@ -82,77 +82,13 @@ venv:
   returned: success
 """
 
-import json
 import os
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of
-from ansible_collections.asgi.deploy.plugins.module_utils.certbot_keys import exposed_keys, protect
-from ansible_collections.asgi.deploy.plugins.module_utils.certbot_leftovers import other_renewers, unused_credentials
-from ansible_collections.asgi.deploy.plugins.module_utils.certbot_turn import UNIT
-from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments, Wanted
-from ansible_collections.asgi.deploy.plugins.module_utils.host_files import of_systemd, stale_files, write_files
-from ansible_collections.asgi.deploy.plugins.module_utils.packages import absent_packages
-
-#: Of what holds a secret a diff says only that it differs: it is for eyes and logs.
-BEFORE, AFTER = "(what it holds now)\n", "(something else, or another mode)\n"
-
-
-def stale_folders(folders: t.Mapping[str, str]) -> t.Dict[str, str]:
-    """Return the folders that are not there with their mode."""
-    return {
-        path: mode
-        for path, mode in folders.items()
-        if not os.path.isdir(path) or os.stat(path).st_mode & 0o7777 != int(mode, 8)
-    }
-
-
-def keep_folders(folders: t.Mapping[str, str]) -> None:
-    for path, mode in folders.items():
-        os.makedirs(path, mode=0o755, exist_ok=True)
-        os.chmod(path, int(mode, 8))
-
-
-def needs_reload(module: AnsibleModule) -> bool:
-    """Return whether the unit's drop-in, which is ours, was changed and systemd was not told: a run was killed."""
-    return module.run_command(["systemctl", "show", "--property=NeedDaemonReload", UNIT])[1].strip().endswith("=yes")
-
-
-def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
-    params = module.params
-    private = {path: {"text": text, "mode": "0600"} for path, text in params["private"].items()}
-    folders, stale, secret = (
-        stale_folders(params["folders"]),
-        stale_files(json.loads(params["files"])),
-        stale_files(private),
-    )
-    unused, exposed = unused_credentials(private), exposed_keys()
-    before = {path: read_text(path) for path in stale}
-    before.update({path: BEFORE if os.path.exists(path) else None for path in [*secret, *unused]})
-    after: t.Dict[str, t.Optional[str]] = {path: wanted["text"] for path, wanted in stale.items()}
-    after.update(dict.fromkeys(secret, AFTER))
-    if not module.check_mode:
-        keep_folders(folders)
-        write_files(stale)
-        write_files(secret)
-        for path in unused:
-            os.unlink(path)
-        protect(exposed)
-    for path in exposed:
-        module.warn("{0}: others than root could read {1}: they may have a copy".format(params["host"], path))
-    reload = of_systemd(stale) or needs_reload(module)
-    if reload and not module.check_mode:
-        module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-    for place in other_renewers():
-        module.warn("{0}: {1} renews by certbot too, beside certbot.timer: remove it".format(params["host"], place))
-    return {
-        "changed": bool(folders or stale or secret or unused or exposed or reload),
-        "diff": diff_of(before, after),
-        "install": absent_packages(module.run_command, params["packages"]),
-        "venv": Environments().is_due(Wanted(**params["environment"])),
-    }
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.call import Call
+from ansible_collections.asgi.deploy.plugins.module_utils.certbot_prepare import prepare_certbot
 
 
 def main() -> None:
@@ -180,7 +116,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        result = prepare_certbot(Call(module.params, module.check_mode, module.run_command, module.warn))
     except (ValueError, OSError) as error:
         module.fail_json(msg=words_of(error))
     module.exit_json(**result)

@@ -72,42 +72,20 @@ absent:
   returned: success
 """
 
-import pwd
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hops
-from ansible_collections.asgi.deploy.plugins.module_utils.packages import absent_packages
-
-#: By the comment the user is known as ours: a name that somebody else has is refused.
-COMMENT = "asgi.deploy application"
-
-
-def is_there(name: str) -> bool:
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True
+from ansible_collections.asgi.deploy.plugins.module_utils.app_prepare import prepare_applications
+from ansible_collections.asgi.deploy.plugins.module_utils.call import Call
 
 
 def main() -> None:
     names = {"type": "list", "elements": "str", "required": True}
     module = AnsibleModule(argument_spec={"packages": names, "users": names}, supports_check_mode=True)
-    missing = [name for name in module.params["users"] if not is_there(name)]
-    for name in [] if module.check_mode else missing:
-        command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell=/usr/sbin/nologin"]
-        command += ["--home-dir=/var/lib/" + name, "--comment=" + COMMENT, name]
-        code, output, errors = module.run_command(command)
-        if code:
-            module.fail_json(msg="useradd failed: " + (errors or output).strip())
-    diff = [{"before": "", "after": "".join("user {0}\n".format(name) for name in missing)}] if missing else []
-    module.exit_json(
-        changed=bool(missing),
-        diff=diff,
-        install=absent_packages(module.run_command, module.params["packages"]),
-        hops=["{0}:{1}".format(*hop) for hop in Hops(module.run_command).there()],
-    )
+    try:
+        result = prepare_applications(Call(module.params, module.check_mode, module.run_command, module.warn))
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -96,128 +96,12 @@ switch:
 """
 
 import os
-import shutil
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of
-from ansible_collections.asgi.deploy.plugins.module_utils.host_files import Files, of_systemd, stale_files, write_files
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import ENTRY, MARK
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_unit import (
-    Unit,
-    is_of_the_distribution,
-    masked_by,
-)
-from ansible_collections.asgi.deploy.plugins.module_utils.packages import absent_packages
-from ansible_collections.asgi.deploy.plugins.module_utils.signing_key import fetch_keyring, is_kept, write_keyring
-
-DROP_IN = "/etc/systemd/system/nginx.service.d/"
-
-OUTDATED = (
-    "nginx was started before its systemd drop-in was written, and is not restarted for it: the sandbox and the "
-    "limits in {0}asgi-deploy.conf hold from its next start on. At a quiet time: systemctl restart nginx"
-).format(DROP_IN)
-
-NOT_CHECKED = (
-    "the signing key at nginx_proxy_repository_key_url was not checked: gpg, which tells whose it is, is not installed "
-    "yet, and check mode installs nothing"
-)
-
-NOT_OF_THE_DISTRIBUTION = (
-    "the nginx that is installed is not the distribution's, which nginx_proxy_repository asks for. It stays, and gets "
-    "no more updates: an older version is never installed over a newer one by itself. docs/nginx-generations.md says "
-    "how to change it at a quiet time"
-)
-
-
-def due_keyring(module: AnsibleModule, renewed: bool) -> t.Tuple[bool, t.Optional[bytes]]:
-    """Return whether apt's keyring has to be written, and what it has to hold, where that can be told.
-
-    :param renewed: whether the repository's file changes, which names the trusted keys: they are fetched again then
-    """
-    key = module.params["key"]
-    if key is None:
-        return False, None
-    if shutil.which("gpg") is None:
-        if not module.check_mode:
-            raise ValueError("gpg is not installed on this host, and without it no signing key can be checked")
-        module.warn("{0}: {1}".format(module.params["host"], NOT_CHECKED))
-        return renewed or not os.path.exists(key["path"]), None
-    if not renewed and is_kept(module.run_command, key["path"], key["fingerprints"]):
-        return False, None
-    return True, fetch_keyring(module.run_command, key["url"], key["fingerprints"])
-
-
-def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
-    params, key = module.params, module.params["key"]
-    mask = masked_by()
-    if mask:
-        raise ValueError(
-            "nginx.service is masked on this host ({0}), so that nginx could not be started; accepted: a host on "
-            "which `systemctl unmask nginx.service` was run".format(mask)
-        )
-    unit = Unit(module.run_command)
-    files = params["files"]
-    stale = stale_files(files)
-    later = waiting(stale) if not module.check_mode else []
-    extra = [path for path in params["absent"] if os.path.lexists(path)]
-    fetch, keyring = due_keyring(module, any(path.endswith(".sources") for path in stale))
-    own = is_of_the_distribution(module.run_command)
-    switch = key is not None and own is True
-    result: t.Dict[str, t.Any] = {
-        "changed": bool(set(stale) - set(later) or extra or fetch or unit.needs_reload()),
-        "deferred": bool(later),
-        "switch": switch,
-        "install": absent_packages(module.run_command, params["packages"]) + (["nginx"] if switch else []),
-        "diff": diff_of(
-            {path: read_text(path) for path in [*files, *extra] if not path.endswith(".gpg")},
-            {path: wanted["text"] if path not in later else read_text(path) for path, wanted in files.items()},
-        ),
-    }
-    if not module.check_mode:
-        now = {path: wanted for path, wanted in stale.items() if path not in later}
-        put(unit, now, extra, (key["path"], keyring) if keyring else None)
-    # Another task asks the same; its trip to the host is saved so.
-    result["probe"] = module.run_command(["/bin/sh", "-c", params["probe"]])[1]
-    if unit.is_outdated():
-        module.warn("{0}: {1}".format(params["host"], OUTDATED))
-    elif not module.check_mode:
-        unit.forget()
-    if key is None and own is False:
-        module.warn("{0}: {1}".format(params["host"], NOT_OF_THE_DISTRIBUTION))
-    return result
-
-
-def waiting(stale: Files) -> t.List[str]:
-    """Return the files of the unit that have to wait until a hand-made configuration is taken over.
-
-    The sandbox may be too narrow for it: were the takeover refused, its next start would fail.
-    """
-    live = read_text(ENTRY)
-    if live is None or MARK in live:
-        return []
-    return [path for path in stale if path.startswith(DROP_IN)]
-
-
-def put(
-    unit: Unit,
-    stale: Files,
-    extra: t.Sequence[str],
-    keyring: t.Optional[t.Tuple[str, bytes]],
-) -> None:
-    if any(path.startswith(DROP_IN) for path in stale):
-        unit.note_change()
-    if keyring:
-        # First: apt fails as a whole on a repository whose key is not there.
-        write_keyring(*keyring)
-    write_files(stale)
-    for path in extra:
-        os.unlink(path)
-    if unit.needs_reload() or of_systemd(stale):
-        problem = unit.reload()
-        if problem:
-            raise ValueError("systemctl daemon-reload: " + problem)
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.call import Call
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_prepare import prepare_nginx
 
 
 def main() -> None:
@@ -243,7 +127,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        result = prepare_nginx(Call(module.params, module.check_mode, module.run_command, module.warn))
     except (ValueError, OSError) as error:
         module.fail_json(msg=words_of(error))
     module.exit_json(**result)

@@ -23,6 +23,13 @@ options:
     description: The role whose variables to check. Used by the action plugin.
     type: str
     choices: [certbot, floating_address, gunicorn_app, nginx_proxy]
+  roles:
+    description:
+      - Instead of one role, all that the host is going to get. The host is then asked all at once, and told what it is
+        asked for besides; the play needs no facts for that.
+    type: list
+    elements: str
+    choices: [certbot, floating_address, gunicorn_app, nginx_proxy]
   pairs:
     description: Pairs to read on the host. Filled by the action plugin.
     type: list
@@ -96,6 +103,26 @@ options:
         type: list
         elements: str
         required: true
+  nginx:
+    description: >-
+      What nginx is to serve, to see whether it is live already and passes the test of nginx. Filled by the action
+      plugin.
+    type: dict
+    suboptions:
+      digest:
+        description: What stands for the whole configuration.
+        type: str
+        required: true
+      drop_in:
+        description: Text of our drop-in for C(nginx.service).
+        type: str
+        required: true
+  prepare:
+    description: >-
+      For each role what its preparation of the host is told, as JSON, to see whether that has anything to do. Filled by
+      the action plugin.
+    type: str
+    default: "{}"
 attributes:
   check_mode:
     description: Changes nothing in any mode.
@@ -112,172 +139,38 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+prepared:
+  description: >-
+    Of the roles whose preparation of the host has nothing to do and nothing to warn of, what it would return. Their
+    tasks are told, and need not ask the host.
+  type: dict
+  returned: with O(roles)
+checked:
+  description: The roles whose variables were checked.
+  type: list
+  elements: str
+  returned: with O(roles)
+probe:
+  description: What the host told of its nginx.
+  type: str
+  returned: with O(roles), where nginx_proxy is among them
+proven:
+  description: >-
+    Whether nginx's configuration is live already, and passes its test now, so that there is nothing to try before the
+    roles begin.
+  type: bool
+  returned: with O(roles), where nginx_proxy is among them
 """
 
-import grp
-import os
-import re
-import socket
-import ssl
-import typing as t
+import json
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
-from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import (
-    has_plugin,
-    knows_profiles,
-    packaged_version,
-)
-from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
-from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of
-from ansible_collections.asgi.deploy.plugins.module_utils.lineage import replaced_by_staging
-from ansible_collections.asgi.deploy.plugins.module_utils.removal import is_kept_data, is_there, somebody_elses
+from ansible_collections.asgi.deploy.plugins.module_utils.input_checks import CHECKS, problems
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_proven import is_proven
+from ansible_collections.asgi.deploy.plugins.module_utils.prepared import already_prepared
 
-#: Where the role puts an application's files, and a removed one has left its data.
-FOLDERS = ("/opt", "/var/lib", "/var/cache", "/run")
-
-#: Gunicorn and uvicorn of today need it.
-_OLDEST = "import sys; raise SystemExit(sys.version_info < (3, 9))"
-
-
-def pair_problem(pair: t.Mapping[str, t.Any]) -> t.Optional[str]:
-    """Return the whole refusal of a certificate that nginx could not serve, or None."""
-    for problem in problems_of(pair["certificate"], pair["key"], pair["domains"]):
-        field = "key" if problem.startswith(pair["key"]) else "certificate"
-        accepted = "a pair that is on the host, matches, is valid and covers " + ", ".join(pair["domains"])
-        return "{0}.{1}: {2}; accepted: {3}".format(pair["path"], field, problem, accepted)
-    return None
-
-
-def folder_problem(module: AnsibleModule, path: str) -> t.Optional[str]:
-    return None if os.path.isdir(path) else "a folder that is on the host"
-
-
-def own_certbot_problem(module: AnsibleModule, version: str) -> t.Optional[str]:
-    problem = Environments().link_problem()
-    return "no value, or a host where its place is free: " + problem if problem else None
-
-
-def profile_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
-    version = packaged_version(module.run_command)
-    if version is None or knows_profiles(version):
-        return None
-    return "no value with certbot {0}, which this host has; 4.0 or later knows profiles (certbot_version)".format(
-        version
-    )
-
-
-def dns_plugin_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
-    if has_plugin(module.run_command, name) is not False:
-        return None
-    return "a plugin that this host's distribution has a package of, or this one with certbot_version, from PyPI"
-
-
-def staging_problem(staging: t.Mapping[str, t.Any]) -> t.Optional[str]:
-    for name in staging["certificates"]:
-        server = replaced_by_staging(name, staging["server"])
-        if server is not None:
-            return (
-                "certbot_staging: true is refused; accepted: false, as long as {0} has a valid certificate from {1}: "
-                "what is for trials does not take its place".format(name, server)
-            )
-    return None
-
-
-def authorities_problem(module: AnsibleModule, path: str) -> t.Optional[str]:
-    """nginx would refuse it late and without the variable's name."""
-    accepted = "a file that is on the host, with certificates in PEM form"
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except (OSError, ValueError):
-        return accepted
-    return None
-
-
-def group_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
-    try:
-        grp.getgrnam(name)
-    except KeyError:
-        return "a group that is on the host"
-    return None
-
-
-def interpreter_problem(module: AnsibleModule, path: str) -> t.Optional[str]:
-    fits = os.access(path, os.X_OK) and module.run_command([path, "-c", _OLDEST])[0] == 0
-    return None if fits else "a Python interpreter that is on the host, 3.9 or later"
-
-
-def application_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
-    """A user or a folder of this name that is not ours would be taken over, its login and its files with it."""
-    other = somebody_elses(name)
-    if other:
-        return "a name that nothing on the host has ({0} is not of this collection)".format(other)
-    if is_there(name):
-        return None
-    taken = [path for path in (folder + "/" + name for folder in FOLDERS) if is_in_use(path)]
-    return "a name whose folders are free ({0} is there already)".format(taken[0]) if taken else None
-
-
-def is_in_use(path: str) -> bool:
-    empty = os.path.isdir(path) and not os.listdir(path)
-    return os.path.lexists(path) and not empty and not is_kept_data(path)
-
-
-def absent_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
-    other = somebody_elses(name)
-    return "an application of this collection ({0} is not)".format(other) if other else None
-
-
-def free_address_problem(module: AnsibleModule, address: str) -> t.Optional[str]:
-    """keepalived takes its addresses off a host at each start: whoever is reached by one would be so no more."""
-    own = re.findall(r"\binet6? ([0-9a-f.:]+)", module.run_command(["ip", "-o", "addr", "show"])[1])
-    if address not in own or " {0}/".format(address) in (read_text("/etc/keepalived/keepalived.conf") or ""):
-        return None
-    return "an address that no host has for itself; this host has it without keepalived"
-
-
-def host_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
-    try:
-        socket.getaddrinfo(name, None)
-    except socket.gaierror:
-        return "hosts whose names this host can resolve, or addresses"
-    return None
-
-
-def interface_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
-    known = sorted(other for other in os.listdir("/sys/class/net") if other != "lo")
-    return None if name in known else "an interface that the host has: " + ", ".join(known)
-
-
-CHECKS = {
-    "absent": absent_problem,
-    "application": application_problem,
-    "authorities": authorities_problem,
-    "dns_plugin": dns_plugin_problem,
-    "folder": folder_problem,
-    "free_address": free_address_problem,
-    "group": group_problem,
-    "host": host_problem,
-    "interface": interface_problem,
-    "interpreter": interpreter_problem,
-    "own_certbot": own_certbot_problem,
-    "profile": profile_problem,
-}
-
-
-def problems(module: AnsibleModule) -> t.Iterator[str]:
-    for pair in module.params["pairs"]:
-        problem = pair_problem(pair)
-        if problem:
-            yield problem
-    for item in module.params["named"]:
-        accepted = CHECKS[item["kind"]](module, item["value"])
-        if accepted:
-            yield '{0}: "{1}" is refused; accepted: {2}'.format(item["path"], item["value"], accepted)
-    problem = staging_problem(module.params["staging"]) if module.params["staging"] else None
-    if problem:
-        yield problem
+ROLES = ["certbot", "floating_address", "gunicorn_app", "nginx_proxy"]
 
 
 def main() -> None:
@@ -292,17 +185,26 @@ def main() -> None:
     named = {"kind": {"type": "str", "required": True, "choices": sorted(CHECKS)}, "path": text, "value": text}
     module = AnsibleModule(
         argument_spec={
-            "role": {"type": "str", "choices": ["certbot", "floating_address", "gunicorn_app", "nginx_proxy"]},
+            "role": {"type": "str", "choices": ROLES},
+            "roles": {"type": "list", "elements": "str", "choices": ROLES},
             "pairs": {"type": "list", "elements": "dict", "default": [], "options": pair},
             "named": {"type": "list", "elements": "dict", "default": [], "options": named},
             "staging": {"type": "dict", "options": staging},
+            "nginx": {"type": "dict", "options": {"digest": text, "drop_in": text}},
+            # In one piece, which is not logged: there are secrets in it, and a hundred kB of texts.
+            "prepare": {"type": "str", "default": "{}", "no_log": True},
         },
         supports_check_mode=True,
     )
-    problem = next(problems(module), None)
+    problem = next(problems(module.params, module.run_command), None)
     if problem:
         module.fail_json(msg=problem)
-    module.exit_json(changed=False)
+    nginx, prepare = module.params["nginx"], json.loads(module.params["prepare"])
+    module.exit_json(
+        changed=False,
+        proven=bool(nginx and is_proven(module.run_command, nginx)),
+        prepared=already_prepared(prepare, module.run_command),
+    )
 
 
 if __name__ == "__main__":

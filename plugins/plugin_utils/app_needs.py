@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 import typing as t
 
-#: Asks a host for what the number of workers follows from.
-MACHINE = "nproc; grep MemTotal /proc/meminfo"
+#: Asks a host for what the number of workers follows from, as a role or an inventory reckons it.
+MACHINE = "nproc; echo vcpus=$(getconf _NPROCESSORS_ONLN); grep MemTotal /proc/meminfo"
 
 
 def machine_facts(told: str) -> dict[str, int]:
     """Return the facts that Ansible would gather of :data:`MACHINE`'s words, by its own names; only those there are."""
     found = {
         "processor_nproc": re.search(r"^(\d+)\r?$", told, re.MULTILINE),
+        "processor_vcpus": re.search(r"^vcpus=(\d+)\r?$", told, re.MULTILINE),
         "memtotal_mb": re.search(r"^MemTotal: *(\d+) kB\r?$", told, re.MULTILINE),
     }
     numbers = {name: int(match[1]) for name, match in found.items() if match}
@@ -34,3 +35,8 @@ def packages(applications: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
         "nftables": any(application["hop"] for application in applications),
     }
     return [name for name, needed in wanted.items() if needed]
+
+
+def host_parameters(applications: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, list[str]]:
+    """Return the parameters of the module gunicorn_host for the applications that are to be there."""
+    return {"packages": packages(applications), "users": [application["name"] for application in applications]}

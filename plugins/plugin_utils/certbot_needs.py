@@ -94,6 +94,18 @@ def environment_of(structure: Structure) -> dict[str, t.Any]:
     return {"version": version, "plugin": dns["plugin"] if dns else None, "drop_in": drop_in}
 
 
+def host_parameters(structure: Structure, name: str) -> dict[str, t.Any]:
+    """Return the parameters of the module certbot_host. :param name: the host's in the inventory"""
+    return {
+        "host": name,
+        "folders": folders(structure),
+        "files": json.dumps(files(structure)),
+        "private": private_files(structure),
+        "packages": packages(structure),
+        "environment": environment_of(structure),
+    }
+
+
 def folders(structure: Structure) -> dict[str, str]:
     """Return the folders and the modes that they have to have; those above them are made as they come."""
     credentials = {posixpath.dirname(path): "0700" for path, _text in _credentials(structure)}

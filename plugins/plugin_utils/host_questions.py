@@ -19,6 +19,16 @@ def host_questions(role: str, structure: Structure) -> dict[str, t.Any]:
     return {kind: questions for kind, questions in asked.items() if questions}
 
 
+def all_questions(structures: t.Mapping[str, Structure]) -> dict[str, t.Any]:
+    """Return the questions for the structures of several roles together, so that one trip asks them all."""
+    merged: dict[str, t.Any] = {}
+    for role, structure in structures.items():
+        for kind, questions in host_questions(role, structure).items():
+            # Only certbot asks for what is no list.
+            merged[kind] = [*merged.get(kind, []), *questions] if isinstance(questions, list) else questions
+    return merged
+
+
 def _proxy(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
     pairs = [
         {

@@ -72,7 +72,7 @@ def probe_for(names: t.Iterable[str]) -> str:
 
 def host_facts(probe: str) -> HostFacts:
     """Read what :func:`probe_for` printed."""
-    cpus = re.search(r"^cpus=(\d+)$", probe, re.MULTILINE)
+    cpus = re.search(r"^cpus=(\d+)\r?$", probe, re.MULTILINE)
     return HostFacts("ipv6" in probe.split(), int(cpus[1]) if cpus else 0, resolved(probe))
 
 

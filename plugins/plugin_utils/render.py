@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import typing as t
 
@@ -17,10 +18,14 @@ BANNER = (
 )
 
 
+@functools.cache
 def renderer(role_path: str, role: str) -> t.Callable[..., str]:
     """Return ``render(template, **structure)`` for the templates of the role at ``role_path``.
 
     A name that the structure does not have is an error, not an empty string: templates hold no defaults.
+
+    All templates are compiled here. An action plugin calls this when it is imported, which Ansible does before it forks
+    a process for each host and task: what one of these compiles is gone with it.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(pathlib.Path(role_path) / "templates"),
@@ -28,8 +33,11 @@ def renderer(role_path: str, role: str) -> t.Callable[..., str]:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,
         autoescape=False,  # noqa: S701: the output is no HTML; what goes in has been checked before
     )
+    for name in environment.list_templates():
+        environment.get_template(name)
     banner = BANNER.format(role=role)
 
     def render(template: str, **structure: t.Any) -> str:

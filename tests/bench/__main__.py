@@ -23,7 +23,7 @@ from importlib.metadata import version
 import docker
 from run_tests import engine_runs, interrupted
 
-from tests.bench import proxy, releases, sites, workers
+from tests.bench import nochange, proxy, releases, scale, sites, workers
 from tests.bench.host import ROOT, WORK, say
 from tests.bench.report import BenchError, Report
 
@@ -33,6 +33,8 @@ BENCHMARKS: dict[str, tuple[Callable[[str, int], Report], int]] = {
     "sites": (sites.measure, 7),
     "releases": (releases.measure, 5),
     "workers": (workers.measure, 5),
+    "nochange": (nochange.measure, 7),
+    "scale": (scale.measure, 3),
 }
 
 

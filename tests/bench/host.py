@@ -8,7 +8,7 @@ import re
 import resource
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -46,11 +46,12 @@ class Run:
 class Host:
     """A container that boots systemd, as `make demo` has it."""
 
-    def __init__(self, purpose: str, suite: str) -> None:
+    def __init__(self, purpose: str, suite: str, names: Sequence[str] = (DOMAIN,)) -> None:
+        """:param names: that resolve to the container itself"""
         self.name = f"asgi-bench-{purpose}{os.environ.get('ASGI_RUN', '')}"
         client = docker.from_env()
         ensure_network(client, self.name, LABELS)
-        self.container: Container = start(client, self.name, f"asgi-deploy:{suite}", self.name, LABELS, hosts=[DOMAIN])
+        self.container: Container = start(client, self.name, f"asgi-deploy:{suite}", self.name, LABELS, hosts=names)
         wait_until_booted(self.container)
 
     def run(self, *argv: str, standard_input: str | None = None) -> str:

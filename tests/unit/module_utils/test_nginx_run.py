@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.asgi.deploy.plugins.module_utils import nginx_generations, nginx_run, nginx_switch
+from ansible_collections.asgi.deploy.plugins.module_utils.call import Call
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import Entry
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import (
@@ -19,7 +20,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations impo
     Refusal,
     write_generation,
 )
-from ansible_collections.asgi.deploy.plugins.module_utils.nginx_run import Call, difference, expect, put_back, put_live
+from ansible_collections.asgi.deploy.plugins.module_utils.nginx_run import difference, expect, put_back, put_live
 
 Fixture = t.Any
 

@@ -16,9 +16,12 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.app_needs import machi
     ("told", "facts"),
     [
         ("4\nMemTotal:        2048000 kB\n", {"processor_nproc": 4, "memtotal_mb": 2000}),
-        ("4\r\nMemTotal:        2048000 kB\r\n", {"processor_nproc": 4, "memtotal_mb": 2000}),
+        (
+            "2\r\nvcpus=4\r\nMemTotal:        2048000 kB\r\n",
+            {"processor_nproc": 2, "processor_vcpus": 4, "memtotal_mb": 2000},
+        ),
         ("", {}),
-        ("sh: nproc: not found\nMemTotal: 1024 kB\n", {"memtotal_mb": 1}),
+        ("sh: nproc: not found\nvcpus=\nMemTotal: 1024 kB\n", {"memtotal_mb": 1}),
     ],
 )
 def test_the_size_of_a_host(told: str, facts: dict[str, int]) -> None:

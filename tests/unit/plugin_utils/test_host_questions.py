@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils.host_questions import host_questions
+from ansible_collections.asgi.deploy.plugins.plugin_utils.host_questions import all_questions, host_questions
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
 
 Normalise = t.Callable[..., dict[str, t.Any]]
@@ -105,3 +105,15 @@ def test_a_sites_own_files(normalised: Normalise) -> None:
         ],
         "named": [{"kind": "authorities", "path": f"{place}.client_ca", "value": "/etc/ssl/clients.pem"}],
     }
+
+
+def test_the_questions_of_all_roles_are_asked_together(normalised: Normalise) -> None:
+    structures = {
+        "gunicorn_app": {"applications": [normalised("gunicorn_app")]},
+        "nginx_proxy": normalised("nginx_proxy"),
+        "certbot": normalised("certbot", certbot_ca_bundle="/etc/ca.pem", certbot_staging=True),
+    }
+    asked = all_questions(structures)
+    assert asked["named"] == [NAME, {"kind": "authorities", "path": "certbot_ca_bundle", "value": "/etc/ca.pem"}]
+    assert asked["staging"] == host_questions("certbot", structures["certbot"])["staging"]
+    assert set(asked) == {"named", "staging"}

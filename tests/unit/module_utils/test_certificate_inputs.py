@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import types
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.asgi.deploy.plugins.module_utils import input_checks
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
-from ansible_collections.asgi.deploy.plugins.modules import role_inputs
 
 Params = dict[str, t.Any]
 
@@ -29,12 +28,11 @@ def bookworm(command: list[str], environ_update: Params | None = None) -> tuple[
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., list[str]]:
-    monkeypatch.setattr(role_inputs, "replaced_by_staging", lambda name, _server: SERVERS[name])
+    monkeypatch.setattr(input_checks, "replaced_by_staging", lambda name, _server: SERVERS[name])
 
     def ask(named: t.Sequence[Params] = (), staging: Params | None = None) -> list[str]:
         params = {"pairs": [], "named": named, "staging": staging}
-        module = t.cast("t.Any", types.SimpleNamespace(params=params, run_command=bookworm))
-        return list(role_inputs.problems(module))
+        return list(input_checks.problems(params, bookworm))
 
     return ask
 
@@ -61,7 +59,7 @@ def test_a_place_that_is_taken(
     said: t.Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     link = tmp_path / "certbot"
-    monkeypatch.setattr(role_inputs, "Environments", lambda: Environments(str(tmp_path / "own"), str(link)))
+    monkeypatch.setattr(input_checks, "Environments", lambda: Environments(str(tmp_path / "own"), str(link)))
     asked = [{"kind": "own_certbot", "path": "certbot_version", "value": "5.8.0"}]
     assert said(asked) == []
     link.touch()

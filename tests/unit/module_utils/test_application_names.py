@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.asgi.deploy.plugins.module_utils import removal
-from ansible_collections.asgi.deploy.plugins.modules import role_inputs
+from ansible_collections.asgi.deploy.plugins.module_utils import input_checks, removal
 
 KEPT = ".asgi-deploy-kept"
 OURS = "asgi.deploy application"
@@ -39,9 +38,9 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
             else:
                 path.write_text("", encoding="utf-8")
         monkeypatch.setattr(removal, "_user", user)
-        monkeypatch.setattr(role_inputs, "somebody_elses", somebody_elses)
-        monkeypatch.setattr(role_inputs, "is_there", lambda name: removal.is_there(name, str(tmp_path)))
-        monkeypatch.setattr(role_inputs, "FOLDERS", [str(tmp_path / folder) for folder in ("opt", "var/lib", "run")])
+        monkeypatch.setattr(input_checks, "somebody_elses", somebody_elses)
+        monkeypatch.setattr(input_checks, "is_there", lambda name: removal.is_there(name, str(tmp_path)))
+        monkeypatch.setattr(input_checks, "FOLDERS", [str(tmp_path / folder) for folder in ("opt", "var/lib", "run")])
         said = check(None, "notes")
         return None if said is None else said.replace(str(tmp_path), "")
 
@@ -68,7 +67,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     ],
 )
 def test_deployed(ask: Ask, comment: str | None, files: list[str], expected: str | None) -> None:
-    assert ask(role_inputs.application_problem, comment, *files) == expected
+    assert ask(input_checks.application_problem, comment, *files) == expected
 
 
 @pytest.mark.parametrize(
@@ -83,4 +82,4 @@ def test_deployed(ask: Ask, comment: str | None, files: list[str], expected: str
     ],
 )
 def test_removed(ask: Ask, comment: str | None, files: list[str], expected: str | None) -> None:
-    assert ask(role_inputs.absent_problem, comment, *files) == expected
+    assert ask(input_checks.absent_problem, comment, *files) == expected
