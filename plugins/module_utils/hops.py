@@ -163,7 +163,10 @@ class Hops:
     def _must(self, hop: Hop, command: t.List[str], unit: str) -> None:
         code, output, errors = self._run(command)
         if code:
-            log = self._run(["journalctl", "--unit=" + unit, "--lines=5", "--no-pager", "--output=cat"])[1].strip()
+            # Not --unit: systemd tries a port in a child, whose words have the unit's name only as systemd has given it,
+            # when the child has ended before the journal looks where it ran.
+            lines = ["_SYSTEMD_UNIT=" + unit, "+", "UNIT=" + unit, "_UID=0"]
+            log = self._run(["journalctl", *lines, "--lines=5", "--no-pager", "--output=cat"])[1].strip()
             said = log or (errors or output).strip()
             raise HopError("port {0} of {1} could not be opened: {2}".format(hop.port, hop.name, said))
 
