@@ -10,9 +10,15 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.health_checks import config_of
 from ansible_collections.asgi.deploy.plugins.plugin_utils.host_library import FOLDER, library
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import probe_for
-from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import LIBRARY, packages, repository_of
+from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_needs import (
+    HEALTH_LIBRARY,
+    LIBRARY,
+    packages,
+    repository_of,
+)
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROLES, Host, normalise
 
@@ -21,6 +27,11 @@ ROLE = "nginx_proxy"
 PROGRAM = f"{FOLDER}/nginx_rollback.py"
 COMMAND = "/usr/local/sbin/asgi-deploy-nginx-rollback"
 DROP_IN = "/etc/systemd/system/nginx.service.d/asgi-deploy.conf"
+
+HEALTH_PROGRAM = f"{FOLDER}/health_checks.py"
+HEALTH_COMMAND = "/usr/local/sbin/asgi-deploy-health"
+HEALTH_CONFIG = "/etc/asgi-deploy/health.json"
+HEALTH_UNITS = "/etc/systemd/system/asgi-deploy-health"
 
 KEYRING = "/etc/apt/keyrings/asgi-deploy-nginx.gpg"
 SOURCES = "/etc/apt/sources.list.d/asgi-deploy-nginx.sources"
@@ -56,6 +67,8 @@ class ActionModule(ActionBase):
             "packages": packages(proxy),
             "probe": probe_for(proxy["looked_up"]),
             "key": key,
+            "health_files": _health_files(proxy, render),
+            "health_checks": proxy["health_checks"] is not None,
         }
         result.update(self._execute_module("asgi.deploy.nginx_host", arguments, task_vars=variables))
         # The files would come back with it.
@@ -71,3 +84,17 @@ def _files(proxy: dict[str, t.Any], render: t.Callable[..., str]) -> dict[str, d
         COMMAND: {"text": render("host/rollback.j2", program=PROGRAM, **proxy), "mode": "0755"},
         **{path: {"text": text, "mode": "0644"} for path, text in library(LIBRARY).items()},
     }
+
+
+def _health_files(proxy: dict[str, t.Any], render: t.Callable[..., str]) -> dict[str, dict[str, str]]:
+    """Return the files of the health checks, without texts where they are to go."""
+    checks = proxy["health_checks"]
+    program = (ROLES / ROLE / "files" / "health_checks.py").read_text(encoding="utf-8")
+    texts = {HEALTH_PROGRAM: program, **library(HEALTH_LIBRARY)}
+    templates = {HEALTH_COMMAND: "health", f"{HEALTH_UNITS}.service": "health.service", f"{HEALTH_UNITS}.timer": "health.timer"}
+    if checks is None:
+        return {path: {"text": "", "mode": ""} for path in [*texts, *templates, HEALTH_CONFIG]}
+    known = {**checks, "program": HEALTH_PROGRAM, "command": HEALTH_COMMAND}
+    texts |= {path: render(f"host/{name}.j2", **known) for path, name in templates.items()}
+    texts[HEALTH_CONFIG] = config_of(checks)
+    return {path: {"text": text, "mode": "0755" if path == HEALTH_COMMAND else "0644"} for path, text in texts.items()}

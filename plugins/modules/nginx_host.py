@@ -42,6 +42,16 @@ options:
     description: A shell command to run, whose output is returned.
     type: str
     default: ""
+  health_checks:
+    description: Whether the hosts of applications are asked for their health.
+    type: bool
+    default: false
+  health_files:
+    description:
+      - The files of that as in O(files). Without O(health_checks) they are removed, as soon as nginx has no configuration
+        any more that they look after.
+    type: dict
+    default: {}
   key:
     description: The signing key of the nginx project's repository, where nginx comes from there.
     type: dict
@@ -76,8 +86,8 @@ EXAMPLES = r"""
 RETURN = r"""
 deferred:
   description: >-
-    Whether the unit's drop-in was left for a second run of this module, because nginx still runs by a configuration
-    that was made by hand.
+    Whether something was left for a second run of this module, because nginx still runs by another configuration: the
+    unit's drop-in beside one that was made by hand, the health checks beside one with their marks.
   type: bool
   returned: success
 install:
@@ -102,6 +112,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text, words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.health_units import HealthUnits
 from ansible_collections.asgi.deploy.plugins.module_utils.host_files import Files, of_systemd, stale_files, write_files
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import ENTRY, MARK
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_unit import (
@@ -158,26 +169,43 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
             "which `systemctl unmask nginx.service` was run".format(mask)
         )
     unit = Unit(module.run_command)
-    files = params["files"]
+    health = HealthUnits(module.run_command, params["health_files"], params["health_checks"])
+    files = {**params["files"], **health.files()}
     stale = stale_files(files)
     later = waiting(stale) if not module.check_mode else []
     extra = [path for path in params["absent"] if os.path.lexists(path)]
+    leftovers = health.leftovers()
+    health_later = bool(leftovers) and health.is_needed() and not module.check_mode
     fetch, keyring = due_keyring(module, any(path.endswith(".sources") for path in stale))
     own = is_of_the_distribution(module.run_command)
     switch = key is not None and own is True
     result: t.Dict[str, t.Any] = {
-        "changed": bool(set(stale) - set(later) or extra or fetch or unit.needs_reload()),
-        "deferred": bool(later),
+        "changed": bool(
+            set(stale) - set(later)
+            or extra
+            or (leftovers and not health_later)
+            or health.is_idle()
+            or fetch
+            or unit.needs_reload()
+        ),
+        "deferred": bool(later) or health_later,
         "switch": switch,
         "install": absent_packages(module.run_command, params["packages"]) + (["nginx"] if switch else []),
         "diff": diff_of(
-            {path: read_text(path) for path in [*files, *extra] if not path.endswith(".gpg")},
-            {path: wanted["text"] if path not in later else read_text(path) for path, wanted in files.items()},
+            {path: read_text(path) for path in [*files, *extra, *leftovers] if not path.endswith(".gpg")},
+            {
+                **{path: wanted["text"] if path not in later else read_text(path) for path, wanted in files.items()},
+                **({path: read_text(path) for path in leftovers} if health_later else {}),
+            },
         ),
     }
     if not module.check_mode:
         now = {path: wanted for path, wanted in stale.items() if path not in later}
-        put(unit, now, extra, (key["path"], keyring) if keyring else None)
+        gone = [] if health_later else leftovers
+        if gone:
+            health.stop()
+        put(unit, now, [*extra, *gone], (key["path"], keyring) if keyring else None)
+        health.start(now)
     # Another task asks the same; its trip to the host is saved so.
     result["probe"] = module.run_command(["/bin/sh", "-c", params["probe"]])[1]
     if unit.is_outdated():
@@ -214,7 +242,7 @@ def put(
     write_files(stale)
     for path in extra:
         os.unlink(path)
-    if unit.needs_reload() or of_systemd(stale):
+    if unit.needs_reload() or of_systemd([*stale, *extra]):
         problem = unit.reload()
         if problem:
             raise ValueError("systemctl daemon-reload: " + problem)
@@ -229,6 +257,8 @@ def main() -> None:
             "files": {"type": "dict", "required": True},
             "absent": {"type": "list", "elements": "path", "default": []},
             "packages": {"type": "list", "elements": "str", "required": True},
+            "health_checks": {"type": "bool", "default": False},
+            "health_files": {"type": "dict", "default": {}},
             "probe": {"type": "str", "default": ""},
             "key": {
                 "type": "dict",
