@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import typing as t
 
@@ -41,7 +42,12 @@ class HealthUnits:
 
     def leftovers(self) -> t.List[str]:
         """Return what is there and has to go."""
-        return [] if self._on else [path for path in [*self._files, *self._state] if os.path.lexists(path)]
+        paths = [*self._files, *self._state]
+        for path in self._files:
+            folder, name = os.path.split(path)
+            if name.endswith(".py"):
+                paths += glob.glob(os.path.join(folder, "__pycache__", name[:-3] + ".*.pyc"))
+        return [] if self._on else [path for path in paths if os.path.lexists(path)]
 
     def is_needed(self) -> bool:
         """Return whether the live configuration has marks, which nobody else takes away."""
@@ -51,8 +57,13 @@ class HealthUnits:
         """Return whether the timer is there, has to run and does not."""
         return self._on and states_of(self._run, [TIMER]).get(TIMER) != SERVES
 
-    def start(self, changed: t.Container[str]) -> None:
+    def start(self, changed: t.Collection[str]) -> None:
         """Have the timer run, by the times that its file says now. :param changed: paths of files"""
+        programs = [path for path in changed if self._on and path.endswith(".py")]
+        if programs:
+            # In its sandbox the program cannot keep them, and would compile its library each time, which takes longer
+            # than the question. That this fails costs no more than that.
+            self._run(["/usr/bin/python3", "-m", "compileall", "-q", *programs])
         if self.is_idle():
             self._systemctl("enable", "--now", TIMER)
         elif self._on and any(path.endswith(TIMER) and path in changed for path in self._files):
