@@ -23,7 +23,9 @@ FILE = "http/applications.conf"
 NONE = "none"
 
 _BLOCK = re.compile(r"^upstream (\S+) \{\n(.*?)^\}$", re.MULTILINE | re.DOTALL)
-_SERVER = re.compile(r"^(?P<line>    server (?P<address>\S+)(?: [^;\n]*?)?)(?P<down> down)?; # (?P<host>.+)$", re.MULTILINE)
+_SERVER = re.compile(
+    r"^(?P<line>    server (?P<address>[^\s;]+)(?: [^;\n]*?)??)(?P<down> down)?; # (?P<host>.+)$", re.MULTILINE
+)
 _ID = re.compile(r"^(map \$server_port \$health_marks \{ default )(\S+)(; \})$", re.MULTILINE)
 
 

@@ -14,6 +14,7 @@ from trial import load, version
 #: Each of the clients of load.py has one request under way.
 CLIENTS = 4
 
+
 def restart(machine: Machine) -> None:
     client = docker.from_env()
     try:

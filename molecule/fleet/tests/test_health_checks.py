@@ -128,14 +128,17 @@ class TestSickHost:
 
 
 class TestMarked:
-    """The classes' tests are one sequence: a host is marked, and what else is done on the proxy leaves the mark."""
+    """One sequence: a host is marked, and what else is done on the proxy leaves the mark.
+
+    The host is cut off: one that is sick would be given another release by each run.
+    """
 
     CHANGED = site(tls={"source": "self_signed"}, body_size="3m")
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
-    def _sick(cls, proxy: Machine, apps: list[Machine]) -> Iterator[None]:
-        with sick(apps[1]):
+    def _cut_off(cls, proxy: Machine, apps: list[Machine]) -> Iterator[None]:
+        with cut_off(apps[1]):
             wait_for_marks(proxy, apps[1:2])
             yield
         wait_for_marks(proxy, [])
@@ -259,7 +262,7 @@ class TestOff:
     @pytest.fixture(scope="class")
     @classmethod
     def off(cls, proxy: Machine, apps: list[Machine], play: Playbook) -> Outcome:
-        with sick(apps[0]):
+        with cut_off(apps[0]):
             wait_for_marks(proxy, apps[:1])
             checked = play("--check", "--diff", code=0)
             assert f"-    server {proxy.run('getent ahostsv4 %s', apps[0].name).split()[0]}:8000" in checked.output
