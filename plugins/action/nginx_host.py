@@ -91,7 +91,11 @@ def _health_files(proxy: dict[str, t.Any], render: t.Callable[..., str]) -> dict
     checks = proxy["health_checks"]
     program = (ROLES / ROLE / "files" / "health_checks.py").read_text(encoding="utf-8")
     texts = {HEALTH_PROGRAM: program, **library(HEALTH_LIBRARY)}
-    templates = {HEALTH_COMMAND: "health", f"{HEALTH_UNITS}.service": "health.service", f"{HEALTH_UNITS}.timer": "health.timer"}
+    templates = {
+        HEALTH_COMMAND: "health",
+        f"{HEALTH_UNITS}.service": "health.service",
+        f"{HEALTH_UNITS}.timer": "health.timer",
+    }
     if checks is None:
         return {path: {"text": "", "mode": ""} for path in [*texts, *templates, HEALTH_CONFIG]}
     known = {**checks, "program": HEALTH_PROGRAM, "command": HEALTH_COMMAND}

@@ -52,7 +52,9 @@ def read_counts(path: str = STATE) -> t.Dict[str, Count]:
         return {}
 
 
-def state_of(targets: t.Sequence[Target], counts: t.Mapping[str, Count], marked: t.Container[str]) -> t.Dict[str, t.Any]:
+def state_of(
+    targets: t.Sequence[Target], counts: t.Mapping[str, Count], marked: t.Container[str]
+) -> t.Dict[str, t.Any]:
     """Return what is told to whoever looks. :param marked: the addresses that nginx leaves out"""
     return {
         "hosts": [

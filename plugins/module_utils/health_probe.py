@@ -35,7 +35,7 @@ class Target(t.NamedTuple):
 
 
 def connect(target: Target, timeout: float) -> http.client.HTTPConnection:
-    """Return the connection to ask by; it is opened with the request. The one place that knows how a host is reached."""
+    """Return the connection to ask by, opened with the request. The one place that knows how a host is reached."""
     host, _colon, port = target.address.rpartition(":")
     return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
 

@@ -17,8 +17,8 @@ from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_tex
 
 DROP_INS = "/etc/systemd/system/nginx.service.d"
 
-#: Before a command that runs in a unit of its own. --pipe keeps nginx's words, --wait its exit code; --collect leaves no
-#: failed unit behind.
+#: Before a command that runs in a unit of its own. --pipe keeps nginx's words, --wait its exit code; --collect leaves
+#: no failed unit behind.
 APART = ("systemd-run", "--quiet", "--wait", "--pipe", "--collect")
 
 #: Ours among them; a file of the user's own that sorts after it has the last word.

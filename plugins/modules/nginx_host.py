@@ -48,8 +48,8 @@ options:
     default: false
   health_files:
     description:
-      - The files of that as in O(files). Without O(health_checks) they are removed, as soon as nginx has no configuration
-        any more that they look after.
+      - The files of that as in O(files). Without O(health_checks) they are removed, as soon as nginx has no
+        configuration any more that they look after.
     type: dict
     default: {}
   key:

@@ -2,8 +2,8 @@
 """Ask the other hosts of the applications for their health paths, once, and have nginx leave out those that fail.
 
 Whom: the servers in the live configuration of nginx. For what: /etc/asgi-deploy/health.json. A host is marked "down" in
-nginx's configuration after some failures in a row, and the mark goes after some successes in a row; never are all servers
-of an upstream marked. Prints a line for each change.
+nginx's configuration after some failures in a row, and the mark goes after some successes in a row; never are all
+servers of an upstream marked. Prints a line for each change.
 """
 
 import argparse
@@ -14,8 +14,8 @@ import sys
 
 from atomic import locked, read_text, words_of
 from health_counts import STATE, Count, counted, publish, read_counts, state_of, table
-from health_probe import Target, ask_all
 from health_marks import Marks
+from health_probe import Target, ask_all
 from host_marks import FILE, marks_of, servers_of
 from nginx import Nginx
 from nginx_generations import Generations, Refusal

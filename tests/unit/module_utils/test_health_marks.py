@@ -151,7 +151,9 @@ def test_a_configuration_that_nginx_refuses_stays(generations: Generations, ngin
 
 def test_what_is_not_loaded_is_put_back(generations: Generations, nginx: FakeNginx, marks: Marks) -> None:
     nginx.deaf = 1
-    with pytest.raises(Refusal, match=r"does not tell of the new marks[^\n]*\n?.*\nThe marks before are in place again\.$"):
+    with pytest.raises(
+        Refusal, match=r"does not tell of the new marks[^\n]*\n?.*\nThe marks before are in place again\.$"
+    ):
         marks.put({A})
     assert (live_text(generations), nginx.marks, nginx.loads) == (TEXT, "none", 2)
 

@@ -55,14 +55,18 @@ def program(tmp_path: Path) -> Path:
 
 def told(program: Path, *words: str) -> t.Any:
     """Run Python with the program's module as ``it``, isolated: nothing of ours is found elsewhere."""
-    script = f"import sys, json; sys.path.insert(0, {str(program.parent)!r}); import health_checks as it\n" + "\n".join(words)
+    script = f"import sys, json; sys.path.insert(0, {str(program.parent)!r}); import health_checks as it\n" + "\n".join(
+        words
+    )
     done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)
 
 
 def test_whom_it_asks(program: Path) -> None:
-    found = told(program, f"targets = it.targets_of({TEXT!r}, {CONFIG!r})", "print(json.dumps([list(one) for one in targets]))")
+    found = told(
+        program, f"targets = it.targets_of({TEXT!r}, {CONFIG!r})", "print(json.dumps([list(one) for one in targets]))"
+    )
     rest = ["/health", "notes.example.com", True, 200, None]
     # Not the proxy itself, no host that the inventory does not have any more, no upstream that it does not know.
     assert found == [

@@ -23,7 +23,9 @@ A, B, C = "10.0.0.1:8000", "[2001:db8::2]:8000", "10.0.0.3:9000"
 
 
 def block(name: str, *servers: str) -> str:
-    return f"\nupstream {name} {{\n    zone upstream_{name} 64k;\n" + "".join(f"    {line}\n" for line in servers) + "}\n"
+    return (
+        f"\nupstream {name} {{\n    zone upstream_{name} 64k;\n" + "".join(f"    {line}\n" for line in servers) + "}\n"
+    )
 
 
 def line(address: str, host: str) -> str:

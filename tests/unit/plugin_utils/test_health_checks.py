@@ -27,6 +27,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import ROL
 Variables = dict[str, t.Any]
 
 NOTES = {"gunicorn_app_name": "notes"}
+LIST = "gunicorn_app_applications"
 SITE = {"name": "notes", "app": "notes", "domains": ["*.example.com", "notes.example.com"]}
 NGINX = nginx_version("nginx version: nginx/1.26.3\nbuilt with OpenSSL 3.5.0 8 Apr 2025\n")
 HEALTH = {"path": "/health", "status": 200, "body": None}
@@ -48,7 +49,9 @@ def proxy_of(checks: t.Any, apps: dict[str, Variables], sites: t.Sequence[Variab
 
 
 def files_of(proxy: dict[str, t.Any], **addresses: list[str]) -> dict[str, str]:
-    return build_tree(renderer(str(ROLES / "nginx_proxy"), "nginx_proxy"), proxy, NGINX, HostFacts(True, 2, addresses)).files
+    return build_tree(
+        renderer(str(ROLES / "nginx_proxy"), "nginx_proxy"), proxy, NGINX, HostFacts(True, 2, addresses)
+    ).files
 
 
 APPS: dict[str, Variables] = {"app1": {**NOTES, "ansible_host": "10.0.0.1"}, "app2": NOTES}
@@ -125,7 +128,7 @@ def test_off(checks: t.Any, apps: dict[str, Variables]) -> None:
          {"app1": HEALTH, "app2": {"path": "/ready?all", "status": 204, "body": "ok"}}),
         ({"proxy1": NOTES, "app2": NOTES}, {"app2": HEALTH}),
         ({"app1": NOTES, "app2": {**NOTES, "gunicorn_app_state": "absent"}}, {"app1": HEALTH}),
-        ({"app1": {"gunicorn_app_applications": [{"name": "notes", "health_path": "/a"}, {"name": "shop", "port": 8001}]}},
+        ({"app1": {LIST: [{"name": "notes", "health_path": "/a"}, {"name": "shop", "port": 8001}]}},
          {"app1": {**HEALTH, "path": "/a"}}),
     ],
 )  # fmt: skip
