@@ -14,12 +14,22 @@ import typing as t
 _FINAL = (400, 401, 403, 404, 405, 410)
 
 #: Of a body so much is looked at, in bytes.
-_READ = 65536
+READ = 65536
 _SHOWN = 200
 
 #: Seconds between two questions: to one that is not healthy yet, and to one that has to prove it once more.
 _PAUSE = 0.2
 _AGAIN = 0.05
+
+
+def verdict(path: str, status: int, body: str, wanted: int, text: t.Optional[str]) -> t.Optional[str]:
+    """Return why an answer is not healthy, or None. :param wanted: its status :param text: what it contains, or None"""
+    shown = body[:_SHOWN].strip()
+    if status != wanted:
+        return "GET {0} answered {1} instead of {2}: {3}".format(path, status, wanted, shown)
+    if text is not None and text not in body:
+        return "GET {0} answered {1} without the text {2}: {3}".format(path, status, text, shown)
+    return None
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -55,19 +65,12 @@ class Health(t.NamedTuple):
         try:
             connection.request("GET", self.path, headers={"Host": self.host, "X-Forwarded-Proto": "https"})
             answer = connection.getresponse()
-            body = answer.read(_READ).decode("utf-8", "replace")
+            body = answer.read(READ).decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as error:
             return 0, "GET {0} had no answer: {1}".format(self.path, error)
         finally:
             connection.close()
-        shown = body[:_SHOWN].strip()
-        if answer.status != self.status:
-            said = "GET {0} answered {1} instead of {2}: {3}"
-            return answer.status, said.format(self.path, answer.status, self.status, shown)
-        if self.body is not None and self.body not in body:
-            said = "GET {0} answered {1} without the text {2}: {3}"
-            return answer.status, said.format(self.path, answer.status, self.body, shown)
-        return answer.status, None
+        return answer.status, verdict(self.path, answer.status, body, self.status, self.body)
 
     def wait(self, address: str) -> t.Optional[str]:
         """Ask until it is healthy so many times in a row, or until the time is over."""

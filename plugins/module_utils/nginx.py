@@ -88,7 +88,14 @@ class Nginx:
 
     def served_generation(self) -> t.Optional[str]:
         """Return the generation that answers, or None where nobody does."""
-        request = b"GET /generation HTTP/1.0\r\nHost: localhost\r\n\r\n"
+        return self._told("/generation")
+
+    def served_marks(self) -> t.Optional[str]:
+        """Return which marks of hosts nginx has loaded, see host_marks.py; None where it tells of none."""
+        return self._told("/marks")
+
+    def _told(self, path: str) -> t.Optional[str]:
+        request = "GET {0} HTTP/1.0\r\nHost: localhost\r\n\r\n".format(path).encode("ascii")
         try:
             with socket.create_connection(("127.0.0.1", self._status_port), timeout=2) as connection:
                 connection.sendall(request)
@@ -105,12 +112,20 @@ class Nginx:
 
     def confirm(self, generation: str, seconds: float = 10) -> bool:
         """Return whether ``generation`` answers within ``seconds``."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.served_generation() == generation:
-                return True
-            time.sleep(0.05)
-        return False
+        return _within(seconds, lambda: self.served_generation() == generation)
+
+    def confirm_marks(self, marks: str, seconds: float = 10) -> bool:
+        """Return whether nginx tells of these marks within ``seconds``."""
+        return _within(seconds, lambda: self.served_marks() == marks)
+
+
+def _within(seconds: float, condition: t.Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def explain(message: str, root: str, files: t.Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, read_text
 from ansible_collections.asgi.deploy.plugins.module_utils.call import Call, Result
+from ansible_collections.asgi.deploy.plugins.module_utils.health_units import HealthUnits
 from ansible_collections.asgi.deploy.plugins.module_utils.host_files import Files, of_systemd, stale_files, write_files
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import ENTRY, MARK
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_unit import (
@@ -71,26 +72,43 @@ def prepare_nginx(call: Call) -> Result:
             "which `systemctl unmask nginx.service` was run".format(mask)
         )
     unit = Unit(call.run)
-    files = params["files"]
+    health = HealthUnits(call.run, params["health_files"], params["health_checks"])
+    files = {**params["files"], **health.files()}
     stale = stale_files(files)
     later = waiting(stale) if not call.check_mode else []
     extra = [path for path in params["absent"] if os.path.lexists(path)]
+    leftovers = health.leftovers()
+    health_later = bool(leftovers) and health.is_needed() and not call.check_mode
     fetch, keyring = due_keyring(call, any(path.endswith(".sources") for path in stale))
     own = is_of_the_distribution(call.run)
     switch = key is not None and own is True
     result: Result = {
-        "changed": bool(set(stale) - set(later) or extra or fetch or unit.needs_reload()),
-        "deferred": bool(later),
+        "changed": bool(
+            set(stale) - set(later)
+            or extra
+            or (leftovers and not health_later)
+            or health.is_idle()
+            or fetch
+            or unit.needs_reload()
+        ),
+        "deferred": bool(later) or health_later,
         "switch": switch,
         "install": absent_packages(call.run, params["packages"]) + (["nginx"] if switch else []),
         "diff": diff_of(
-            {path: read_text(path) for path in [*files, *extra] if not path.endswith(".gpg")},
-            {path: wanted["text"] if path not in later else read_text(path) for path, wanted in files.items()},
+            {path: read_text(path) for path in [*files, *extra, *leftovers] if not path.endswith(".gpg")},
+            {
+                **{path: wanted["text"] if path not in later else read_text(path) for path, wanted in files.items()},
+                **({path: read_text(path) for path in leftovers} if health_later else {}),
+            },
         ),
     }
     if not call.check_mode:
         now = {path: wanted for path, wanted in stale.items() if path not in later}
-        put(unit, now, extra, (key["path"], keyring) if keyring else None)
+        gone = [] if health_later else leftovers
+        if gone:
+            health.stop()
+        put(unit, now, [*extra, *gone], (key["path"], keyring) if keyring else None)
+        health.start(now)
     # Another task asks the same; its trip to the host is saved so.
     result["probe"] = call.run(["/bin/sh", "-c", params["probe"]])[1]
     if unit.is_outdated():
@@ -127,7 +145,7 @@ def put(
     write_files(stale)
     for path in extra:
         os.unlink(path)
-    if unit.needs_reload() or of_systemd(stale):
+    if unit.needs_reload() or of_systemd([*stale, *extra]):
         problem = unit.reload()
         if problem:
             raise ValueError("systemctl daemon-reload: " + problem)

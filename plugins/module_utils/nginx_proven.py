@@ -9,6 +9,7 @@ import hashlib
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, read_tree
+from ansible_collections.asgi.deploy.plugins.module_utils.host_marks import FILE, with_marks
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, Run
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import ENTRY
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import HOME, Generations
@@ -31,7 +32,11 @@ def is_proven(run: Run, wanted: t.Mapping[str, str], home: str = HOME, entry: st
     :param wanted: ``digest``, of the tree, and ``drop_in``, the text of our drop-in, in whose sandbox nginx is tested
     """
     try:
-        live = digest_of(read_tree(Generations(home).current + "/"), read_text(entry) or "")
+        files = read_tree(Generations(home).current + "/")
+        if FILE in files:
+            # What health checks have marked is no difference: no run changes it.
+            files[FILE] = with_marks(files[FILE], ())
+        live = digest_of(files, read_text(entry) or "")
     except OSError:
         # Then it is not what we have made, and the trial says what it is.
         return False

@@ -20,6 +20,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.nginx_folders import (
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import Generations, Refusal, id_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_sandbox import sandbox_of
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_switch import (
+    files_with_marks,
     go_back,
     load_and_confirm,
     try_to_go_back,
@@ -161,7 +162,7 @@ def difference(generations: Generations, name: str) -> t.List[t.Dict[str, str]]:
     """Return Ansible's diff between the live generation and another; of password files only that they are there."""
     sides = []
     for one in (generations.live(), name):
-        files, private = generations.files(one) if one else ({}, {})
+        files, private = files_with_marks(generations, one) if one else ({}, {})
         paths = {**files, **dict.fromkeys(private, HIDDEN)}
         sides.append({generations.current + "/" + path: text for path, text in paths.items()})
     return diff_of(sides[0], sides[1])

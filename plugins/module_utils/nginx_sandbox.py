@@ -17,6 +17,10 @@ from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_tex
 
 DROP_INS = "/etc/systemd/system/nginx.service.d"
 
+#: Before a command that runs in a unit of its own. --pipe keeps nginx's words, --wait its exit code; --collect leaves
+#: no failed unit behind.
+APART = ("systemd-run", "--quiet", "--wait", "--pipe", "--collect")
+
 #: Ours among them; a file of the user's own that sorts after it has the last word.
 OURS = "asgi-deploy.conf"
 
@@ -64,9 +68,7 @@ def sandbox_of(pending: t.Optional[str] = None, folder: str = DROP_INS, booted: 
     found = [setting for name in sorted(texts) for setting in settings_of(texts[name])]
     if not found:
         return []
-    # --pipe keeps nginx's words, --wait its exit code; --collect leaves no failed unit behind.
-    words = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect"]
-    return words + ["--property=" + setting for setting in found]
+    return [*APART] + ["--property=" + setting for setting in found]
 
 
 def settings_of(text: str) -> t.List[str]:

@@ -17,6 +17,8 @@ import tempfile
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, read_text, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.host_marks import FILE as MARKS
+from ansible_collections.asgi.deploy.plugins.module_utils.host_marks import keep_marks
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, explain
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_caches import caches_of, remove_empty
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import (
@@ -70,14 +72,23 @@ def prove(nginx: Nginx, stage: str, entry: str, files: Files, substitutes: t.Map
 
 def load_and_confirm(nginx: Nginx, generation: str) -> t.Optional[str]:
     """Make nginx load what is live, and wait until it answers as ``generation``. Returns what went wrong, or None."""
+    return _load_and_confirm(nginx, "the new generation does not answer", lambda: nginx.confirm(generation))
+
+
+def load_and_confirm_marks(nginx: Nginx, marks: str) -> t.Optional[str]:
+    """Make nginx load what is live, and wait until it tells of ``marks``. Returns what went wrong, or None."""
+    return _load_and_confirm(nginx, "does not tell of the new marks", lambda: nginx.confirm_marks(marks))
+
+
+def _load_and_confirm(nginx: Nginx, otherwise: str, confirmed: t.Callable[[], bool]) -> t.Optional[str]:
     written = _size(ERROR_LOG)
     problem = nginx.load()
     if problem is not None:
         return "nginx did not take the configuration: " + problem
-    if nginx.confirm(generation):
+    if confirmed():
         return None
     reasons = _errors_since(ERROR_LOG, written)
-    return "nginx was reloaded, but the new generation does not answer: it goes on with the configuration it had. " + (
+    return "nginx was reloaded, but {0}: it goes on with the configuration it had. ".format(otherwise) + (
         "{0} says:\n".format(ERROR_LOG) + "\n".join(reasons) if reasons else "{0} does not say why.".format(ERROR_LOG)
     )
 
@@ -118,12 +129,14 @@ def go_back(generations: Generations, nginx: Nginx, tls: TlsFolders, name: str, 
         return False
     # A certificate may be gone since then: with the self-signed pair nginx starts at least.
     tls.mend(needed)
+    files = files_with_marks(generations, name)
     stage = generations.stage()
     try:
-        prove(nginx, stage, read_text(ENTRY) or "", Files(*generations.files(name)), {})
+        prove(nginx, stage, read_text(ENTRY) or "", files, {})
     finally:
         shutil.rmtree(stage)
     before = generations.way_back(name)
+    put_marks(generations, name, files)
     generations.point(name)
     problem = confirm(id_of(name))
     if problem is not None and before is not None:
@@ -137,6 +150,21 @@ def go_back(generations: Generations, nginx: Nginx, tls: TlsFolders, name: str, 
     return True
 
 
+def files_with_marks(generations: Generations, name: str) -> Files:
+    """Return the files of an old generation, with the marks of the live one: its own are of the day it was left."""
+    files, private = generations.files(name)
+    live = generations.live()
+    text = read_text(os.path.join(generations.path(live), MARKS)) if live else None
+    return Files(keep_marks(files, {MARKS: text or ""}), private)
+
+
+def put_marks(generations: Generations, name: str, files: Files) -> None:
+    """Write what :func:`files_with_marks` said, before the generation is live."""
+    path = os.path.join(generations.path(name), MARKS)
+    if MARKS in files.open and read_text(path) != files.open[MARKS]:
+        write_file(path, files.open[MARKS])
+
+
 def try_to_go_back(generations: Generations, nginx: Nginx, tls: TlsFolders, name: str) -> None:
     """Prove an old generation without a change to the host.
 
@@ -148,4 +176,4 @@ def try_to_go_back(generations: Generations, nginx: Nginx, tls: TlsFolders, name
         if not os.path.exists(tls.current(folder) + "/fullchain.pem")
     }
     with checked_folder() as stage:
-        prove(nginx, stage, read_text(ENTRY) or "", Files(*generations.files(name)), substitutes)
+        prove(nginx, stage, read_text(ENTRY) or "", files_with_marks(generations, name), substitutes)

@@ -16,6 +16,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.certificate import (
     read_certificate,
     served_fingerprint,
 )
+from ansible_collections.asgi.deploy.plugins.module_utils.host_marks import keep_marks
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, explain
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import Entry
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import (
@@ -44,7 +45,9 @@ class NginxTransaction:
     """:param params: the parameters of the module nginx_tree"""
 
     def __init__(self, params: t.Mapping[str, t.Any], nginx: Nginx, generations: Generations, entry: Entry) -> None:
-        self.files: t.Dict[str, str] = dict(params["files"])
+        self.live_files = read_tree(generations.current + "/")
+        # What health checks have marked stays marked, and is no difference.
+        self.files: t.Dict[str, str] = keep_marks(params["files"], self.live_files)
         self.private: t.Dict[str, str] = dict(params["private"])
         self.generation: str = params["generation"]
         self.keep: int = params["keep"]
@@ -56,7 +59,6 @@ class NginxTransaction:
         self.nginx = nginx
         self.generations = generations
         self.entry = entry
-        self.live_files = read_tree(generations.current + "/")
 
     def differs(self) -> bool:
         wanted = {**self.files, **self.private}

@@ -42,6 +42,16 @@ options:
     description: A shell command to run, whose output is returned.
     type: str
     default: ""
+  health_checks:
+    description: Whether the hosts of applications are asked for their health.
+    type: bool
+    default: false
+  health_files:
+    description:
+      - The files of that as in O(files). Without O(health_checks) they are removed, as soon as nginx has no
+        configuration any more that they look after.
+    type: dict
+    default: {}
   key:
     description: The signing key of the nginx project's repository, where nginx comes from there.
     type: dict
@@ -76,8 +86,8 @@ EXAMPLES = r"""
 RETURN = r"""
 deferred:
   description: >-
-    Whether the unit's drop-in was left for a second run of this module, because nginx still runs by a configuration
-    that was made by hand.
+    Whether something was left for a second run of this module, because nginx still runs by another configuration: the
+    unit's drop-in beside one that was made by hand, the health checks beside one with their marks.
   type: bool
   returned: success
 install:
@@ -113,6 +123,8 @@ def main() -> None:
             "files": {"type": "dict", "required": True},
             "absent": {"type": "list", "elements": "path", "default": []},
             "packages": {"type": "list", "elements": "str", "required": True},
+            "health_checks": {"type": "bool", "default": False},
+            "health_files": {"type": "dict", "default": {}},
             "probe": {"type": "str", "default": ""},
             "key": {
                 "type": "dict",

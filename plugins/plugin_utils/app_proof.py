@@ -44,7 +44,7 @@ def normalise_proof(values: t.Mapping[str, t.Any], served: Served | None) -> dic
     :param served: how nginx serves the application on this host, None where it does not
     :raises Refused: naming ``gunicorn_app_…`` with its place
     """
-    path = _path(values, "health_path")
+    path = app_path(values, "health_path")
     return {
         "health": {
             "path": path,
@@ -69,7 +69,8 @@ def normalise_proof(values: t.Mapping[str, t.Any], served: Served | None) -> dic
     }
 
 
-def _path(values: t.Mapping[str, t.Any], name: str) -> str:
+def app_path(values: t.Mapping[str, t.Any], name: str) -> str:
+    """Return a path of the application's that is asked for as it stands."""
     value = values[f"gunicorn_app_{name}"]
     if not _PATH.fullmatch(value):
         raise Refused(f"gunicorn_app_{name}", value, "a path that begins with /")
@@ -79,7 +80,7 @@ def _path(values: t.Mapping[str, t.Any], name: str) -> str:
 def _smoke(values: t.Mapping[str, t.Any], health_path: str, served: Served | None) -> dict[str, t.Any] | None:
     """Return the request through nginx, None where nobody can tell one that reaches the application."""
     stated = values["gunicorn_app_smoke_path"]
-    path = health_path if stated is None else _path(values, "smoke_path")
+    path = health_path if stated is None else app_path(values, "smoke_path")
     timeout = app_integer(values, "smoke_timeout", 1, 60)
     if served is None or (stated is None and not served.whole):
         return None

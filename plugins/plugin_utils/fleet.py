@@ -15,7 +15,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.values import in_brack
 _PREFIX = "gunicorn_app_"
 _LIST = "gunicorn_app_applications"
 #: All that a proxy has to know. Of two hundred hosts the rest would be minutes of templating.
-_KEYS = ("name", "state", "port", "timeout", "health_path")
+_KEYS = ("name", "state", "port", "timeout", "health_path", "health_status", "health_body")
 
 
 class Place(t.NamedTuple):
@@ -26,6 +26,8 @@ class Place(t.NamedTuple):
     port: int
     timeout: int
     health_path: str
+    health_status: int
+    health_body: str | None
 
 
 Fleet = dict[str, list[Place]]
@@ -48,11 +50,11 @@ def places_on(
         # What is no dictionary, or has no name, the host's own check refuses with its place.
         own = {_PREFIX + key: entry[key] for key in _KEYS if key in entry} if isinstance(entry, dict) else {}
         values = conform(wanted, {**general, **own})
-        name, state, port, timeout, health_path = (values[_PREFIX + key] for key in _KEYS)
+        name, state, port, *rest = (values[_PREFIX + key] for key in _KEYS)
         if name is None or state != "present":
             continue
         address = address or address_of(host, get)
-        yield name, Place(host, address, integer(f"{_PREFIX}port of {host}", port, 1, 65535), timeout, health_path)
+        yield name, Place(host, address, integer(f"{_PREFIX}port of {host}", port, 1, 65535), *rest)
 
 
 def address_of(host: str, get: t.Callable[[str], t.Any]) -> str:

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import header_name, variable_of
+from ansible_collections.asgi.deploy.plugins.plugin_utils.health_checks import normalise_health_checks
 from ansible_collections.asgi.deploy.plugins.plugin_utils.networks import networks
 from ansible_collections.asgi.deploy.plugins.plugin_utils.paths import absolute_path
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
@@ -86,6 +87,7 @@ def normalise_host(values: Values) -> dict[str, t.Any]:
         "packages": list(BROTLI_PACKAGES) if values["nginx_proxy_brotli"] else [],
         "sandbox": values["nginx_proxy_sandbox"],
         "repository": _repository(values),
+        "health_checks": normalise_health_checks(values["nginx_proxy_health_checks"]),
     }
 
 

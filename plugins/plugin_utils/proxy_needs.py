@@ -22,6 +22,7 @@ MASKED = (
 LIBRARY = (
     "atomic",
     "certificate",
+    "host_marks",
     "nginx",
     "nginx_caches",
     "nginx_generations",
@@ -29,6 +30,9 @@ LIBRARY = (
     "nginx_switch",
     "tls_folder",
 )
+
+#: What the program asgi-deploy-health imports besides.
+HEALTH_LIBRARY = ("health", "health_counts", "health_marks", "health_probe")
 
 #: The nginx project's repositories of its stable versions.
 _PROJECT = {"debian": "https://nginx.org/packages/debian", "ubuntu": "https://nginx.org/packages/ubuntu"}

@@ -15,7 +15,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_host import LOG_
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.site_upstreams import with_addresses
 from ansible_collections.asgi.deploy.plugins.plugin_utils.tls_policy import POST_QUANTUM
-from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import render_upstream
+from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import Upstream, render_fleet, render_upstream
 from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import ERROR_PAGES
 
 #: The TLS folder of the default server, where nginx cannot turn unknown names away without a certificate.
@@ -110,6 +110,11 @@ def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, host: HostFact
         "error_pages_path": ERROR_PAGES,
         "page_paths": sorted({ERROR_PAGES + page["file"] for site in proxy["sites"] for page in _pages(site)}),
         "api_docs_policy": API_DOCS_POLICY,
+        "fleet_upstreams": [
+            render_fleet(with_addresses(block, host.addresses))
+            for site in proxy["sites"]
+            for block in _checked_blocks(proxy, site)
+        ],
         "uses_certificates": any(site["tls"]["client_ca"] for site in proxy["sites"]),
         "uses_limits": any(location["limits"] for location in locations),
         "uses_methods": any(location["methods"] for location in locations)
@@ -134,6 +139,7 @@ def _http_files(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, peers: t.Sequ
         "log": True,
         "compression": proxy["gzip"] or (proxy["brotli"] and nginx.brotli),
         "proxy": True,
+        "applications": proxy["health_checks"] is not None,
         "limits": True,
         "security_headers": bool(proxy["sites"]),
         "answers": bool(proxy["sites"]),
@@ -143,6 +149,11 @@ def _http_files(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, peers: t.Sequ
         "status": True,
     }
     return [name for name, needed in wanted.items() if needed]
+
+
+def _checked_blocks(proxy: t.Mapping[str, t.Any], site: t.Mapping[str, t.Any]) -> list[Upstream]:
+    """Return a site's upstreams that health checks write marks into: they are in a file of their own."""
+    return [block for block in site["upstreams"] if proxy["health_checks"] is not None and "fleet" in block]
 
 
 def _curves(wanted: t.Sequence[str], nginx: NginxVersion) -> list[str]:
@@ -159,8 +170,10 @@ def _site_files(
     render: t.Callable[..., str], structure: t.Mapping[str, t.Any], site: t.Mapping[str, t.Any]
 ) -> dict[str, str]:
     """Return the files of a site's folder: those of the http block, those of the server block, its pages."""
+    checked = _checked_blocks(structure, site)
+    blocks = [block for block in site["upstreams"] if block not in checked]
     for_http = {
-        "upstream": bool(site["upstreams"]),
+        "upstream": bool(blocks),
         "api_docs": bool(site["docs"]),
         "access": bool(site["addresses"]),
         "limits": bool(site["zones"]),
@@ -179,7 +192,7 @@ def _site_files(
         "csp": _policy(site),
         "pages": pages,
         "site_log": _site_log(structure["access_log"], site),
-        "upstreams": [render_upstream(with_addresses(block, structure["addresses"])) for block in site["upstreams"]],
+        "upstreams": [render_upstream(with_addresses(block, structure["addresses"])) for block in blocks],
     }
     rules = ["cache_rules"] if site["cache"] else []
     files = {

@@ -128,7 +128,7 @@ def _of_application(app: str, path: str, name: str, around: Surroundings) -> Ups
         return normalise_upstream({"name": name, "servers": servers}, path)
     _refuse_one_address(places)
     block = normalise_upstream({"name": name, "servers": servers, "keepalive_timeout": _KEEPALIVE}, path)
-    block["fleet"] = True
+    block["fleet"] = {"app": app, "hosts": [place.host for place in places]}
     return block
 
 

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import security_headers, strict_transport_security
+from ansible_collections.asgi.deploy.plugins.plugin_utils.health_checks import health_checks
 from ansible_collections.asgi.deploy.plugins.plugin_utils.hostnames import hostname
 from ansible_collections.asgi.deploy.plugins.plugin_utils.limits import Place, limits
 from ansible_collections.asgi.deploy.plugins.plugin_utils.locations import Site, body_size, site_locations
@@ -55,7 +56,8 @@ def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings) -> dict
         raise Refused("nginx_proxy_http3", True, "this with TLSv1.3 in nginx_proxy_tls_protocols, HTTP/3 needs it")
     # Names that the host is asked the addresses of.
     looked_up = names_of(block for site in sites for block in site["upstreams"])
-    return {**host, "sites": sites, "tls_policy": policy, "looked_up": looked_up}
+    structure = {**host, "sites": sites, "tls_policy": policy, "looked_up": looked_up}
+    return {**structure, "health_checks": health_checks(host["health_checks"], sites, around)}
 
 
 def _site(

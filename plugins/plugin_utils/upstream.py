@@ -65,6 +65,13 @@ _ZONE_FIRST_SERVERS = 16
 _ZONE_MOST_SERVERS_PER_K = 2
 
 
+class Hosts(t.TypedDict):
+    """The hosts of an application, in the order of the servers, by their names in the inventory."""
+
+    app: str
+    hosts: list[str]
+
+
 class Server(t.TypedDict, total=False):
     """One server; ``address``, ``backup`` and ``down`` are always there, the rest where it was stated."""
 
@@ -90,8 +97,8 @@ class Upstream(t.TypedDict, total=False):
     keepalive_timeout: t.Required[str]
     keepalive_requests: t.Required[int]
     zone_size: t.Required[str]
-    #: Whether the servers are the hosts of an application, see site_upstreams.py.
-    fleet: bool
+    #: Where the servers are the hosts of an application and not all of them this one, see site_upstreams.py.
+    fleet: Hosts
 
 
 def normalise_upstream(value: t.Any, path: str = "") -> Upstream:
@@ -142,11 +149,21 @@ def render_upstream(upstream: Upstream) -> str:
     The method stands before the servers, whose parameters nginx checks against it, and before ``keepalive``,
     which wraps it: the other way round nginx warns, and keeps no connection.
     """
+    return _block(upstream, [f"server {' '.join(_server_words(server))};" for server in upstream["servers"]])
+
+
+def render_fleet(upstream: Upstream) -> str:
+    """Return the same of an application's hosts, each line with its host's name: health checks read that."""
+    named = zip(upstream["servers"], upstream["fleet"]["hosts"], strict=True)
+    return _block(upstream, [f"server {' '.join(_server_words(server))}; # {host}" for server, host in named])
+
+
+def _block(upstream: Upstream, servers: list[str]) -> str:
     lines = [f"zone {zone_name(upstream['name'])} {upstream['zone_size']};"]
     method = _method_directive(upstream)
     if method:
         lines.append(method)
-    lines += [f"server {' '.join(_server_words(server))};" for server in upstream["servers"]]
+    lines += servers
     lines += [
         f"keepalive {upstream['keepalive']};",
         f"keepalive_timeout {upstream['keepalive_timeout']};",

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import docker
 import pytest
 from containers import wait_until_booted
+from cut import cut_off
 from machine import Machine, wait_for
 from trial import load, version
 
 #: Each of the clients of load.py has one request under way.
 CLIENTS = 4
-
-#: Packets are dropped, both ways, as by a cable that is cut: nobody is told anything.
-CUT = """\
-table inet cut {
-    chain input { type filter hook input priority -10; iif lo accept; drop; }
-    chain output { type filter hook output priority -10; oif lo accept; drop; }
-}
-"""
-
-
-@contextmanager
-def cut_off(machine: Machine) -> Iterator[None]:
-    machine.write("/root/cut.nft", CUT)
-    machine.run("nft -f /root/cut.nft")
-    try:
-        yield
-    finally:
-        machine.run("nft delete table inet cut")
 
 
 def restart(machine: Machine) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.asgi.deploy.plugins.module_utils import nginx_proven
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import write_tree
+from ansible_collections.asgi.deploy.plugins.module_utils.host_marks import FILE, with_marks
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import Generations
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_proven import digest_of, is_proven
 
@@ -42,6 +43,20 @@ def proven(home: Path, run: Fixture, files: dict[str, str] | None = None) -> boo
 
 def test_what_is_live_and_loads_needs_no_trial(home: Path, fake_run: Fixture) -> None:
     assert proven(home, fake_run(WELL))
+
+
+def test_what_health_checks_have_marked_is_no_difference(home: Path, fake_run: Fixture) -> None:
+    rendered = (
+        "map $server_port $health_marks { default none; }\n\nupstream notes {\n"
+        "    server 10.0.0.1:8000; # app1\n    server 10.0.0.2:8000; # app2\n}\n"
+    )
+    generations = Generations(str(home / "deploy"))
+    marked = with_marks(rendered, {"10.0.0.1:8000"})
+    assert " down; # app1" in marked
+    write_tree(generations.path("20260101T000001Z-bbb"), {**FILES, **SECRET, FILE: marked})
+    generations.point("20260101T000001Z-bbb")
+    assert proven(home, fake_run(WELL), {**FILES, **SECRET, FILE: rendered})
+    assert not proven(home, fake_run(WELL), {**FILES, **SECRET, FILE: rendered.replace("app2", "app3")})
 
 
 @pytest.mark.parametrize(

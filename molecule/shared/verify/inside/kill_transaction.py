@@ -3,7 +3,7 @@
 Prints whether it was still there to be killed. The steps are seen on disk and not timed, so that a busy machine is no
 other than an idle one.
 
-kill_transaction.py locked|staged|kept|switched|confirmed
+kill_transaction.py locked|staged|kept|switched|confirmed|marked
 """
 
 import json
@@ -23,11 +23,12 @@ def holder() -> "int | None":
             text = stream.read()
     except FileNotFoundError:
         return None
-    return int(text) if text and os.path.exists(f"/proc/{text}") else None
+    process = text.partition(",")[0]
+    return int(process) if process and os.path.exists(f"/proc/{process}") else None
 
 
-def history() -> str:
-    with open(f"{HOME}/history", encoding="ascii") as stream:
+def text_of(name: str) -> str:
+    with open(f"{HOME}/{name}", encoding="ascii") as stream:
         return stream.read()
 
 
@@ -37,7 +38,9 @@ SIGNS = {
     "staged": lambda: sorted(os.listdir(HOME)),
     "kept": lambda: sorted(os.listdir(f"{HOME}/generations")),
     "switched": lambda: os.readlink(f"{HOME}/current"),
-    "confirmed": history,
+    "confirmed": lambda: text_of("history"),
+    # By the health checks.
+    "marked": lambda: text_of("current/http/applications.conf"),
 }
 
 sign = SIGNS[sys.argv[1]]

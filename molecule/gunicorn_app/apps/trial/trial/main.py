@@ -30,6 +30,9 @@ IMPORTED_BY = os.getpid()
 #: One byte for each healthy answer, of all workers of the slot: its /tmp is its own, and goes with it.
 ANSWERS = "/tmp/answers"
 
+#: Files by which a test makes a running host sick: in its health alone, or in every page.
+UNHEALTHY, BROKEN = "/var/lib/notes/unhealthy", "/var/lib/notes/broken"
+
 if BEHAVES == "import":
     import module_that_is_not_there  # type: ignore[import-not-found]  # noqa: F401
 
@@ -73,7 +76,9 @@ async def echo(receive: Receive, send: Send) -> None:
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
     asked = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
     path = scope["path"]
-    if path == "/health":
+    if os.path.exists(BROKEN):
+        await answer(send, 503, {"reason": "the disk is full"})
+    elif path == "/health":
         await answer(send, *health())
     elif path == "/smoke":
         await answer(send, 500 if BEHAVES == "smoke" else 200, {"version": NAME})
@@ -103,6 +108,8 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def health() -> tuple[int, dict[str, str]]:
+    if os.path.exists(UNHEALTHY):
+        return 503, {"reason": "no database"}
     if BEHAVES == "unhealthy":
         return 500, {"reason": "the queue is full"}
     if BEHAVES == "liar":
