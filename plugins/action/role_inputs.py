@@ -11,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.host_questions import host_questions
-from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, normalise
+from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host, examine, normalise
 
 
 class ActionModule(ActionBase):
@@ -22,7 +22,9 @@ class ActionModule(ActionBase):
         result = super().run(tmp, variables)
         role = self._task.args["role"]
         try:
-            structure = normalise(role, Host(variables, self._templar.template))
+            host = Host(variables, self._templar.template)
+            structure = normalise(role, host)
+            examine(role, host, structure)
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
         questions = host_questions(role, structure)

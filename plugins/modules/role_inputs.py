@@ -56,7 +56,8 @@ options:
         description: >-
           What it is. Of an application, the name must be nobody else's, nor of one that is to go (C(absent)). A
           C(profile) needs a certbot that knows profiles, a C(dns_plugin) the distribution's package, and a version of
-          certbot that is installed (C(own_certbot)) a place that nobody else's has. A C(free_address) must not be the
+          certbot that is installed (C(own_certbot)) a place that nobody else's has. A C(plain_port) must not be open
+          with TLS, nor a C(tls_port) without. A C(free_address) must not be the
           host's own, a C(host) one that can be resolved. The others must be there.
         type: str
         required: true
@@ -72,7 +73,9 @@ options:
           - interface
           - interpreter
           - own_certbot
+          - plain_port
           - profile
+          - tls_port
       path:
         description: Place in the inventory, for the message.
         type: str
@@ -131,6 +134,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import
 )
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of
+from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hops
 from ansible_collections.asgi.deploy.plugins.module_utils.lineage import replaced_by_staging
 from ansible_collections.asgi.deploy.plugins.module_utils.removal import is_kept_data, is_there, somebody_elses
 
@@ -250,6 +254,14 @@ def interface_problem(module: AnsibleModule, name: str) -> t.Optional[str]:
     return None if name in known else "an interface that the host has: " + ", ".join(known)
 
 
+def plain_port_problem(module: AnsibleModule, port: str) -> t.Optional[str]:
+    return Hops(module.run_command).other_kind(int(port), tls=False)
+
+
+def tls_port_problem(module: AnsibleModule, port: str) -> t.Optional[str]:
+    return Hops(module.run_command).other_kind(int(port), tls=True)
+
+
 CHECKS = {
     "absent": absent_problem,
     "application": application_problem,
@@ -262,7 +274,9 @@ CHECKS = {
     "interface": interface_problem,
     "interpreter": interpreter_problem,
     "own_certbot": own_certbot_problem,
+    "plain_port": plain_port_problem,
     "profile": profile_problem,
+    "tls_port": tls_port_problem,
 }
 
 

@@ -92,6 +92,8 @@ class Upstream(t.TypedDict, total=False):
     zone_size: t.Required[str]
     #: Whether the servers are the hosts of an application, see site_upstreams.py.
     fleet: bool
+    #: The name in their certificates, where they are reached by mutual TLS.
+    tls: str
 
 
 def normalise_upstream(value: t.Any, path: str = "") -> Upstream:

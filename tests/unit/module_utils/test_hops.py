@@ -78,7 +78,7 @@ def test_fences_of_an_application_are_not_those_of_one_with_a_longer_name(
     folder = tmp_path / "etc/asgi-deploy/fences"
     for name in ("notes-8000.nft", "notes-9000.nft", "notes-api-8001.nft"):
         (folder / name).touch()
-    found = Hops(fake_run(), str(tmp_path)).fences_of("notes")
+    found = Hops(fake_run(), str(tmp_path)).files_of("notes")
     assert [Path(path).name for path in found] == ["notes-8000.nft", "notes-9000.nft"]
 
 
