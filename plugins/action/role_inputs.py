@@ -17,6 +17,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import (
     FLEET,
     ROLES,
     Host,
+    examine,
     fleet_before,
     normalise,
 )
@@ -39,8 +40,9 @@ class ActionModule(ActionBase):
             if "roles" in self._task.args:
                 result.update(self._all(self._task.args["roles"], variables))
             else:
-                role = self._task.args["role"]
-                structure = normalise(role, Host(variables, self._templar.template))
+                role, host = self._task.args["role"], Host(variables, self._templar.template)
+                structure = normalise(role, host)
+                examine(role, host, structure)
                 result.update(self._ask(host_questions(role, structure), variables))
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -56,6 +58,8 @@ class ActionModule(ActionBase):
         self._templar.available_variables = known
         host = Host(known, self._templar.template)
         structures = {role: normalise(role, host) for role in roles}
+        for role, structure in structures.items():
+            examine(role, host, structure)
         render = renderer(str(ROLES / PROXY), PROXY)
         questions = host_parameters(structures, variables["inventory_hostname"], told.probe, render)
         found = {"proven": False, "prepared": {}, **self._ask(questions, variables)}

@@ -8,19 +8,24 @@ Runs inside the program asgi-deploy-health: only the standard library, and nothi
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import ssl
 import threading
 import time
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.health import READ, verdict
 
+#: What nginx shows to application hosts that it reaches by mutual TLS, and whom it believes: see app_tls.conf.
+PAIR, CA = "/etc/nginx/deploy/current/app_tls/pair.pem", "/etc/nginx/deploy/current/app_tls/ca.pem"
+
 
 class Target(t.NamedTuple):
     """Whom to ask, and what a healthy answer is.
 
     ``upstreams``: the blocks that have the address. ``domain``: the Host header. ``body``: text that the answer
-    contains, or None.
+    contains, or None. ``tls_name``: the name in the host's certificate, None for plain HTTP.
     """
 
     address: str
@@ -32,17 +37,29 @@ class Target(t.NamedTuple):
     https: bool
     status: int
     body: t.Optional[str]
+    tls_name: t.Optional[str] = None
 
 
 def connect(target: Target, timeout: float) -> http.client.HTTPConnection:
-    """Return the connection to ask by, opened with the request. The one place that knows how a host is reached."""
+    """Return the connection to ask by. The one place that knows how a host is reached."""
     host, _colon, port = target.address.rpartition(":")
-    return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
+    connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
+    if target.tls_name is not None:
+        # Not the default context, which in Python 3.13 is stricter than nginx with authorities that people make.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(CA)
+        context.load_cert_chain(PAIR)
+        connection.connect()
+        try:
+            connection.sock = context.wrap_socket(connection.sock, server_hostname=target.tls_name)
+        except OSError:
+            connection.close()
+            raise
+    return connection
 
 
 def ask(target: Target, timeout: float) -> t.Optional[str]:
     """Return why a host is not healthy, or None."""
-    connection = connect(target, timeout)
     # As nginx asks: some applications send everybody else to https, or refuse names that they do not know.
     headers = {
         "Host": target.domain,
@@ -51,13 +68,12 @@ def ask(target: Target, timeout: float) -> t.Optional[str]:
         "Connection": "close",
     }
     try:
-        connection.request("GET", target.path, headers=headers)
-        answer = connection.getresponse()
-        body = answer.read(READ).decode("utf-8", "replace")
+        with contextlib.closing(connect(target, timeout)) as connection:
+            connection.request("GET", target.path, headers=headers)
+            answer = connection.getresponse()
+            body = answer.read(READ).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as error:
         return "GET {0} had no answer: {1}".format(target.path, str(error) or type(error).__name__)
-    finally:
-        connection.close()
     return verdict(target.path, answer.status, body, target.status, target.body)
 
 

@@ -12,6 +12,7 @@ import time
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
+from ansible_collections.asgi.deploy.plugins.module_utils.hop_tls import HopTls
 from ansible_collections.asgi.deploy.plugins.module_utils.host_files import Files, stale_files, write_files
 from ansible_collections.asgi.deploy.plugins.module_utils.units import SERVES, states_of
 
@@ -27,6 +28,8 @@ _ESTABLISHED = "01"
 #: Seconds that requests have to end before a port is closed.
 _PATIENCE = 60.0
 _PAUSE = 0.2
+#: Seconds that stunnel has to take new files, or to start.
+_LOADING = 10.0
 
 #: How a file of ours begins.
 _OURS = "# Managed by Ansible (asgi.deploy"
@@ -55,6 +58,10 @@ class Hop(t.NamedTuple):
         return self.units[0]
 
     @property
+    def service(self) -> str:
+        return self.units[1]
+
+    @property
     def fence(self) -> str:
         return self.units[2]
 
@@ -72,6 +79,7 @@ class Hops:
         self._base = base
         self._units = os.path.join(base, _UNITS)
         self._fences = os.path.join(base, _FENCES)
+        self._tls = HopTls(run, base)
 
     def there(self) -> t.List[Hop]:
         """Return the hops that this collection has made on the host."""
@@ -83,24 +91,43 @@ class Hops:
     def units_of(self, name: str) -> t.List[str]:
         return [unit for hop in self.there() if hop.name == name for unit in hop.units]
 
-    def fences_of(self, name: str) -> t.List[str]:
-        """Return the files with the rules of an application's fences."""
+    def files_of(self, name: str) -> t.List[str]:
+        """Return the files of an application's ports besides units: the rules of the fences, and those of TLS."""
         found = glob.glob(os.path.join(glob.escape(self._fences), glob.escape(name) + "-*.nft"))
         ours = re.compile(re.escape(name) + r"-[0-9]+\.nft")
-        return sorted(path for path in found if ours.fullmatch(os.path.basename(path)))
+        fences = sorted(path for path in found if ours.fullmatch(os.path.basename(path)))
+        return [*fences, *self._tls.files_of(name)]
+
+    def other_kind(self, port: int, tls: bool) -> t.Optional[str]:
+        """Return what would be accepted where a port is open otherwise, with TLS or without; None where it is not.
+
+        The proxies learn of it after this host, and until then would talk to it in the wrong way.
+        """
+        hops = [hop for hop in self.there() if hop.port == port and self._tls.is_at(*hop) != tls]
+        states = states_of(self._run, [hop.socket for hop in hops])
+        if not any(state == "active" for state, _enabled in states.values()):
+            return None
+        now = "without TLS" if tls else "with TLS (gunicorn_app_port_tls)"
+        return "another port; this one is open {0}, and requests would be lost while that changes".format(now)
 
     def open(self, hops: t.Sequence[Hop], files: Files, check_mode: bool) -> bool:
         """Open these ports as the files say. Returns whether there was, or in check mode would be, something to do.
 
         :raises HopError: naming the port that could not be opened; those that serve go on
         """
+        by_tls = [hop for hop in hops if self._tls.files(*hop)[0] in files]
+        for hop in hops:
+            accepted = self.other_kind(hop.port, hop in by_tls)
+            if accepted:
+                raise HopError("gunicorn_app_port: {0} is refused; accepted: {1}".format(hop.port, accepted))
         stale = stale_files(files)
         states = states_of(self._run, [hop.socket for hop in hops])
         fenced = {hop: self._is_fenced(hop) for hop in hops}
         changed = bool(stale) or not all(fenced.values())
         changed = changed or any(states.get(hop.socket) != SERVES for hop in hops)
-        if check_mode or not changed:
-            return changed
+        unloaded = [hop for hop in by_tls if changed or not self._tls.serves(*hop, hop.service)]
+        if check_mode or not (changed or unloaded):
+            return changed or bool(unloaded)
         write_files(stale)
         self._run(["systemctl", "daemon-reload"])
         for hop in hops:
@@ -109,7 +136,28 @@ class Hops:
                 self._must(hop, ["systemctl", "reload-or-restart", hop.fence], hop.fence)
             if states.get(hop.socket) != SERVES:
                 self._must(hop, ["systemctl", "enable", "--now", hop.socket, hop.fence], hop.socket)
+        for hop in hops:
+            if hop in unloaded:
+                self._load(hop)
+            elif hop not in by_tls:
+                # Of a port that was never opened.
+                self._tls.remove(*hop)
         return True
+
+    def _load(self, hop: Hop) -> None:
+        """Let new connections have what the files hold; those that are open go on."""
+        if self._run(["systemctl", "--quiet", "is-active", hop.service])[0] == 0:
+            self._must(hop, ["systemctl", "reload", hop.service], hop.service)
+        deadline = time.monotonic() + _LOADING
+        # Where it does not run, being asked starts it.
+        while not self._tls.serves(*hop, hop.service):
+            if time.monotonic() > deadline:
+                raise HopError(
+                    "port {0} of {1} does not serve its certificate: {2}".format(
+                        hop.port, hop.name, self._log(hop.service) or "nobody answers there"
+                    )
+                )
+            time.sleep(_PAUSE)
 
     def close(self, hops: t.Sequence[Hop]) -> None:
         """Close ports that nothing is to come in by any more, and remove what belongs to them.
@@ -130,6 +178,7 @@ class Hops:
             fence = os.path.join(self._fences, "{0}-{1}.nft".format(*hop))
             if os.path.exists(fence):
                 os.unlink(fence)
+            self._tls.remove(*hop)
         self.forget()
         self._run(["systemctl", "daemon-reload"])
         self._run(["systemctl", "--quiet", "reset-failed", *(unit for hop in hops for unit in hop.units)])
@@ -163,12 +212,14 @@ class Hops:
     def _must(self, hop: Hop, command: t.List[str], unit: str) -> None:
         code, output, errors = self._run(command)
         if code:
-            # Not --unit: systemd tries a port in a child, whose words have the unit's name only as systemd has given it,
-            # when the child has ended before the journal looks where it ran.
-            lines = ["_SYSTEMD_UNIT=" + unit, "+", "UNIT=" + unit, "_UID=0"]
-            log = self._run(["journalctl", *lines, "--lines=5", "--no-pager", "--output=cat"])[1].strip()
-            said = log or (errors or output).strip()
+            said = self._log(unit) or (errors or output).strip()
             raise HopError("port {0} of {1} could not be opened: {2}".format(hop.port, hop.name, said))
+
+    def _log(self, unit: str) -> str:
+        # Not --unit: systemd tries a port in a child, whose words have the unit's name from systemd alone where the
+        # child has ended before the journal looks where it ran.
+        lines = ["_SYSTEMD_UNIT=" + unit, "+", "UNIT=" + unit, "_UID=0"]
+        return self._run(["journalctl", *lines, "--lines=5", "--no-pager", "--output=cat"])[1].strip()
 
 
 def _is_ours(path: str) -> bool:

@@ -20,6 +20,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import
 )
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of
+from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hops
 from ansible_collections.asgi.deploy.plugins.module_utils.lineage import replaced_by_staging
 from ansible_collections.asgi.deploy.plugins.module_utils.removal import is_kept_data, is_there, somebody_elses
 
@@ -141,6 +142,14 @@ def interface_problem(run: Run, name: str) -> t.Optional[str]:
     return None if name in known else "an interface that the host has: " + ", ".join(known)
 
 
+def plain_port_problem(run: Run, port: str) -> t.Optional[str]:
+    return Hops(run).other_kind(int(port), tls=False)
+
+
+def tls_port_problem(run: Run, port: str) -> t.Optional[str]:
+    return Hops(run).other_kind(int(port), tls=True)
+
+
 CHECKS = {
     "absent": absent_problem,
     "application": application_problem,
@@ -153,7 +162,9 @@ CHECKS = {
     "interface": interface_problem,
     "interpreter": interpreter_problem,
     "own_certbot": own_certbot_problem,
+    "plain_port": plain_port_problem,
     "profile": profile_problem,
+    "tls_port": tls_port_problem,
 }
 
 

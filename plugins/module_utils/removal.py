@@ -115,7 +115,7 @@ class _Removal:
         published = [] if self._published.is_settled("", []) else [self._published.folder]
         users = ["user " + self.name] if _user(self.name) is not None else []
         groups = ["group " + self.name] if _has_group(self.name) else []
-        hops = self._hops.fences_of(self.name)
+        hops = self._hops.files_of(self.name)
         return [*self._unit_files(), *hops, *self._folders(), *published, *users, *groups]
 
     def remove(self) -> None:
@@ -124,7 +124,7 @@ class _Removal:
             write_file(self._begun, "The removal of {0} has begun.\n".format(self.name), mode=0o600)
         self._stop()
         self._forget_secrets()
-        for path in [*self._unit_files(), *self._hops.fences_of(self.name)]:
+        for path in [*self._unit_files(), *self._hops.files_of(self.name)]:
             os.unlink(path)
         self._hops.forget()
         self._run(["systemctl", "daemon-reload"])

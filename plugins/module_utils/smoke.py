@@ -10,6 +10,8 @@ import ssl
 import time
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.module_utils.health import UnixConnection
+
 #: Asked with the text in a slot's file of this name, that slot and no other says its name in the answer.
 PROBE_HEADER = "X-Asgi-Deploy-Probe"
 SLOT_HEADER = "X-Asgi-Deploy-Slot"
@@ -32,6 +34,7 @@ class Answer(t.NamedTuple):
 class Smoke(t.NamedTuple):
     """:param domain: the site's; :param https: whether it speaks TLS; :param timeout: seconds
     :param port: where a host without nginx is reached by the proxies
+    :param socket: what is behind that port, where only a proxy's certificate opens it
     """
 
     path: str
@@ -39,6 +42,7 @@ class Smoke(t.NamedTuple):
     https: bool
     timeout: int
     port: t.Optional[int] = None
+    socket: t.Optional[str] = None
 
     def ask(self, probe: str) -> Answer:
         """Ask this host's nginx once. Status 0 where there is no answer."""
@@ -83,9 +87,13 @@ class Smoke(t.NamedTuple):
 
     @property
     def _way(self) -> str:
+        if self.socket:
+            return "At {0}".format(self.socket)
         return "At port {0}".format(self.port) if self.port else "Through nginx"
 
     def _connection(self) -> http.client.HTTPConnection:
+        if self.socket:
+            return UnixConnection(self.socket, timeout=self.timeout)
         if not self.https:
             return http.client.HTTPConnection("127.0.0.1", self.port or 80, timeout=self.timeout)
         # What is proven is the release: the certificate may be the bootstrap pair, and has its own proof.

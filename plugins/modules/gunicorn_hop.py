@@ -13,6 +13,8 @@ version_added: 0.2.0
 description:
   - systemd keeps each port open, through every release, and passes on what comes in to the slot that is live. A rule of
     nftables lets nobody in but the proxies; a port is never open without it.
+  - With C(gunicorn_app_port_tls), stunnel ends mutual TLS there. Changed certificates are taken for new connections;
+    none that is open ends.
   - A changed list of proxies is put in place in one transaction, and no connection ends by it.
   - Part of the role P(asgi.deploy.gunicorn_app#role), which renders the files on the controller.
 author:
@@ -28,7 +30,7 @@ options:
     elements: str
     default: []
   files:
-    description: JSON, path on the host to C(text) and C(mode). Filled by the action plugin.
+    description: JSON, path on the host to C(text), C(mode) and C(group). Filled by the action plugin.
     type: str
     default: "{}"
   close:
@@ -58,8 +60,9 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, locked, read_text, words_of
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, locked, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hop, Hops
+from ansible_collections.asgi.deploy.plugins.module_utils.host_files import shown, shown_before
 
 LOCK = ".hops"
 LOCK_HOLDER = "Another play that opens ports"
@@ -85,7 +88,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     files = json.loads(module.params["files"])
-    before = {path: read_text(path) for path in files}
+    before, after = shown_before(files), shown(files)
     closing = [hop_of(text) for text in module.params["close"]]
     opening = [hop_of(text) for text in module.params["open"]]
     hops = Hops(module.run_command)
@@ -96,7 +99,7 @@ def main() -> None:
                 hops.close(closing)
     except (ValueError, OSError) as error:
         module.fail_json(msg=words_of(error))
-    diff = diff_of(before, {path: wanted["text"] for path, wanted in files.items()})
+    diff = diff_of(before, after)
     if closing:
         gone = "".join("port {0} of {1}\n".format(hop.port, hop.name) for hop in closing)
         diff += diff_of({"ports": gone}, {"ports": ""})

@@ -63,7 +63,8 @@ options:
         description: >-
           What it is. Of an application, the name must be nobody else's, nor of one that is to go (C(absent)). A
           C(profile) needs a certbot that knows profiles, a C(dns_plugin) the distribution's package, and a version of
-          certbot that is installed (C(own_certbot)) a place that nobody else's has. A C(free_address) must not be the
+          certbot that is installed (C(own_certbot)) a place that nobody else's has. A C(plain_port) must not be open
+          with TLS, nor a C(tls_port) without. A C(free_address) must not be the
           host's own, a C(host) one that can be resolved. The others must be there.
         type: str
         required: true
@@ -79,7 +80,9 @@ options:
           - interface
           - interpreter
           - own_certbot
+          - plain_port
           - profile
+          - tls_port
       path:
         description: Place in the inventory, for the message.
         type: str

@@ -32,6 +32,7 @@ def packages(applications: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
         "python3-venv": bool(applications),
         "git": any(source["type"] == "git" for source in sources),
         "gpg": any(source.get("signed_by") for source in sources),
+        "stunnel4": any(application["hop"] and application["hop"]["tls"] for application in applications),
         "nftables": any(application["hop"] for application in applications),
     }
     return [name for name, needed in wanted.items() if needed]

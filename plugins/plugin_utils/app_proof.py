@@ -28,13 +28,15 @@ class Served(t.NamedTuple):
     """How an application is served.
 
     ``whole``: a site's every path, as far as no location says otherwise; else single locations alone. ``port``: where
-    its own host passes on to it what comes from proxies on other hosts; None where nginx is on the same host.
+    its own host passes on to it what comes from proxies on other hosts, ``socket``: what its own host has behind that
+    port; both None where nginx is on the same host.
     """
 
     domain: str
     https: bool
     whole: bool
     port: int | None = None
+    socket: str | None = None
 
 
 def normalise_proof(values: t.Mapping[str, t.Any], served: Served | None) -> dict[str, t.Any]:
@@ -90,6 +92,7 @@ def _smoke(values: t.Mapping[str, t.Any], health_path: str, served: Served | Non
         "https": served.https,
         "timeout": timeout,
         "port": served.port,
+        "socket": served.socket,
     }
 
 

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_environment import normalise_environment
-from ansible_collections.asgi.deploy.plugins.plugin_utils.app_hop import normalise_hop
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_hop import NOBODY, Around, normalise_hop
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_proof import Served, normalise_proof
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_server import normalise_server
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_source import normalise_source
@@ -48,14 +48,13 @@ def application_name(path: str, value: t.Any) -> str:
 
 
 def normalise_application(
-    values: t.Mapping[str, t.Any], served: Served | None = None, proxies: t.Sequence[str] = (), behind: bool = False
+    values: t.Mapping[str, t.Any], served: Served | None = None, around: Around = NOBODY
 ) -> dict[str, t.Any]:
     """Return the complete structure of one application, but for the number of its workers.
 
     :param values: the role's variables, already of the spec's shape
     :param served: how nginx serves the application, None where no site does
-    :param proxies: addresses and names of the proxies on other hosts
-    :param behind: whether this host has no proxy of its own
+    :param around: who passes on to it
     :raises Refused: naming ``gunicorn_app_…`` with its place
     """
     name = application_name("gunicorn_app_name", values["gunicorn_app_name"])
@@ -71,10 +70,12 @@ def normalise_application(
         raise Refused("gunicorn_app_module", module, "package.module:name, Gunicorn knows no attributes of attributes")
     _match("gunicorn_app_proxy_group", values["gunicorn_app_proxy_group"], _GROUP, "the name of a group")
     absolute_path("gunicorn_app_python", values["gunicorn_app_python"])
-    hop = normalise_hop(values, proxies)
-    if served and behind:
-        # Confirmed at the port, where a proxy's request would come in.
-        served = served._replace(https=False, whole=True, port=hop["port"]) if hop else None
+    hop = normalise_hop(values, around)
+    if served and around.behind:
+        # Confirmed at the port, where a proxy's request would come in; with TLS behind it, for this host has no
+        # certificate of a proxy.
+        way = {"socket": app_socket(name)} if hop and hop["tls"] else {"port": hop["port"] if hop else None}
+        served = served._replace(https=False, whole=True, **way) if hop else None
     application = {
         **general,
         "hop": hop,

@@ -10,6 +10,7 @@ import difflib
 import re
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_hop import NOBODY, Around
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_proof import Served
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_workers import Wanted, share_workers
 from ansible_collections.asgi.deploy.plugins.plugin_utils.application import normalise_application
@@ -20,7 +21,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.values import field, i
 _LIST = "gunicorn_app_applications"
 _PREFIX = "gunicorn_app_"
 #: The variables that the host is asked about, see host_questions.py.
-ASKED = ("name", "python", "proxy_group")
+ASKED = ("name", "python", "proxy_group", "port", "port_tls")
 _VARIABLE = re.compile(rf"{_PREFIX}([a-z_]+)(.*)", re.DOTALL)
 
 
@@ -91,16 +92,14 @@ def _refuse_unknown(path: str, entry: t.Mapping[t.Any, t.Any], keys: t.Sequence[
 def normalise_applications(
     given: t.Sequence[Given],
     served: t.Callable[[str], Served | None],
-    proxies: t.Sequence[str] = (),
-    behind: bool = False,
+    around: Around = NOBODY,
     vcpus: int | None = None,
     memory_mb: int | None = None,
 ) -> list[dict[str, t.Any]]:
     """Return the complete structure of each application.
 
     :param served: how nginx serves an application of this host, by its name
-    :param proxies: addresses and names of the proxies on other hosts
-    :param behind: whether this host has no proxy of its own
+    :param around: who passes on to the host's applications
     :param vcpus: CPUs that the host may use, None for not known
     :param memory_mb: the host's memory, None for not known
     :raises Refused: naming the variable with its place
@@ -109,7 +108,7 @@ def normalise_applications(
     ports: dict[int, str] = {}
     for item in given:
         with item.placed():
-            application = normalise_application(item.values, served(item.name), proxies, behind)
+            application = normalise_application(item.values, served(item.name), around)
             _refuse_one_port(application, ports)
             if item.name in [other["name"] for other in applications]:
                 raise Refused("gunicorn_app_name", item.name, "a name that no other application of the host has")

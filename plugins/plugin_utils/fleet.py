@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.hop_tls import server_name
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.shape import conform
 from ansible_collections.asgi.deploy.plugins.plugin_utils.values import in_brackets, integer, server_address
@@ -15,11 +16,15 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.values import in_brack
 _PREFIX = "gunicorn_app_"
 _LIST = "gunicorn_app_applications"
 #: All that a proxy has to know. Of two hundred hosts the rest would be minutes of templating.
-_KEYS = ("name", "state", "port", "timeout", "health_path", "health_status", "health_body")
+_KEYS = ("name", "state", "port", "timeout", "health_path", "health_status", "health_body", "port_tls")
 
 
 class Place(t.NamedTuple):
-    """An application on a host. ``address``: without the port, an IPv6 address in brackets; times in seconds."""
+    """An application on a host. ``address``: without the port, an IPv6 address in brackets; times in seconds.
+
+    ``tls``: what the host's variables say of mutual TLS at the port, in its spec's shape and without the key; None for
+    plain HTTP.
+    """
 
     host: str
     address: str
@@ -28,6 +33,7 @@ class Place(t.NamedTuple):
     health_path: str
     health_status: int
     health_body: str | None
+    tls: t.Mapping[str, t.Any] | None = None
 
 
 Fleet = dict[str, list[Place]]
@@ -50,11 +56,13 @@ def places_on(
         # What is no dictionary, or has no name, the host's own check refuses with its place.
         own = {_PREFIX + key: entry[key] for key in _KEYS if key in entry} if isinstance(entry, dict) else {}
         values = conform(wanted, {**general, **own})
-        name, state, port, *rest = (values[_PREFIX + key] for key in _KEYS)
+        name, state, port, timeout, path, status, body, tls = (values[_PREFIX + key] for key in _KEYS)
         if name is None or state != "present":
             continue
         address = address or address_of(host, get)
-        yield name, Place(host, address, integer(f"{_PREFIX}port of {host}", port, 1, 65535), *rest)
+        port = integer(f"{_PREFIX}port of {host}", port, 1, 65535)
+        known = None if tls is None else {**tls, "key": None, "name": server_name(f"{_PREFIX}port_tls", tls, name)}
+        yield name, Place(host, address, port, timeout, path, status, body, known)
 
 
 def address_of(host: str, get: t.Callable[[str], t.Any]) -> str:

@@ -45,7 +45,8 @@ def health_checks(
     """Return the settings with ``upstreams`` and ``applications``, None where there is no other host to ask.
 
     ``upstreams``: the application of each upstream block. ``applications``: of each the ``domain`` to ask for, whether
-    it is served by ``https``, and its ``hosts``, each with ``path``, ``status`` and ``body``.
+    it is served by ``https``, the ``tls_name`` in its hosts' certificates or None, and its ``hosts``, each with
+    ``path``, ``status`` and ``body``.
     :param sites: normalised
     """
     upstreams: dict[str, str] = {}
@@ -55,7 +56,7 @@ def health_checks(
             if "fleet" in block:
                 app = block["fleet"]["app"]
                 upstreams[block["name"]] = app
-                known = applications.setdefault(app, {"hosts": _hosts(app, around)})
+                known = applications.setdefault(app, {"hosts": _hosts(app, around), "tls_name": block.get("tls")})
                 # As a release is asked: by the domain of a site that it has whole, if there is one.
                 whole = block["name"] == f"site__{site['slug']}"
                 if "domain" not in known or (whole and not known["whole"]):
@@ -68,7 +69,8 @@ def health_checks(
 def config_of(checks: t.Mapping[str, t.Any]) -> str:
     """Return what the program on the host reads."""
     applications = {
-        name: {key: app[key] for key in ("domain", "https", "hosts")} for name, app in checks["applications"].items()
+        name: {key: app[key] for key in ("domain", "https", "hosts", "tls_name")}
+        for name, app in checks["applications"].items()
     }
     wanted = {key: checks[key] for key in ("timeout", "fall", "rise", "upstreams")}
     return json.dumps({**wanted, "applications": applications}, indent=2, sort_keys=True) + "\n"

@@ -60,7 +60,16 @@ def _application(application: Structure) -> list[dict[str, t.Any]]:
         {"kind": "application", "path": places["name"], "value": application["name"]},
         *_named("interpreter", places["python"], application["python"]),
         *_named("group", places["proxy_group"], application["proxy_group"]),
+        *_port(application),
     ]
+
+
+def _port(application: Structure) -> list[dict[str, t.Any]]:
+    hop = application["hop"]
+    if hop is None:
+        return []
+    kind = "tls_port" if hop["tls"] else "plain_port"
+    return [{"kind": kind, "path": application["places"]["port"], "value": str(hop["port"])}]
 
 
 def _certificates(structure: Structure) -> dict[str, t.Any]:

@@ -14,7 +14,7 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import Hos
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_host import LOG_DIR
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.site_upstreams import with_addresses
-from ansible_collections.asgi.deploy.plugins.plugin_utils.tls_policy import POST_QUANTUM
+from ansible_collections.asgi.deploy.plugins.plugin_utils.tls_policy import CIPHERS, POST_QUANTUM
 from ansible_collections.asgi.deploy.plugins.plugin_utils.upstream import Upstream, render_fleet, render_upstream
 from ansible_collections.asgi.deploy.plugins.plugin_utils.url_paths import ERROR_PAGES
 
@@ -51,11 +51,15 @@ POLICY = "content_security_policy"
 #: Where the pages of a site are, in its folder.
 _PAGES = "pages"
 
+#: What nginx shows to application hosts, and what they are known by.
+APP_PAIR = "app_tls/pair.pem"
+APP_CA = "app_tls/ca.pem"
+
 _SHARED_FILES = ("snippets/acme_challenge", "snippets/proxy_headers", "snippets/websocket")
 
 
 class Tree(t.NamedTuple):
-    """A generation: relative path to text. ``private`` are the password files, which are never shown."""
+    """A generation: relative path to text. ``private`` are password files and keys, which are never shown."""
 
     files: dict[str, str]
     private: dict[str, str]
@@ -73,6 +77,9 @@ def build_tree(
     files = {f"http/{name}.conf": render(f"http/{name}.conf.j2", **structure) for name in structure["http_files"][:-1]}
     files |= {f"{name}.conf": render(f"{name}.conf.j2", **structure) for name in ("main", *_SHARED_FILES)}
     private: dict[str, str] = {}
+    if proxy["identity"]:
+        files["snippets/app_tls.conf"] = render("snippets/app_tls.conf.j2", **structure)
+        private |= {APP_PAIR: proxy["identity"].pair, APP_CA: proxy["identity"].ca}
     for site in proxy["sites"]:
         for name, text in _site_files(render, structure, site).items():
             files[f"sites/{site['name']}/{name}"] = text
@@ -106,6 +113,9 @@ def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, host: HostFact
         "header_values": _header_values(proxy["sites"]),
         "compressed_types": _COMPRESSED_TYPES,
         "default_pair": DEFAULT_PAIR,
+        "app_pair": APP_PAIR,
+        "app_ca": APP_CA,
+        "app_ciphers": CIPHERS,
         "default_log": access_log(proxy["access_log"], "access.log"),
         "error_pages_path": ERROR_PAGES,
         "page_paths": sorted({ERROR_PAGES + page["file"] for site in proxy["sites"] for page in _pages(site)}),
@@ -192,6 +202,7 @@ def _site_files(
         "csp": _policy(site),
         "pages": pages,
         "site_log": _site_log(structure["access_log"], site),
+        "tls_names": {block["name"]: block.get("tls") for block in site["upstreams"]},
         "upstreams": [render_upstream(with_addresses(block, structure["addresses"])) for block in blocks],
     }
     rules = ["cache_rules"] if site["cache"] else []

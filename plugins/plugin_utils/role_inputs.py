@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 import yaml
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils import challenge_peers
+from ansible_collections.asgi.deploy.plugins.plugin_utils import challenge_peers, hop_ends
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_hop import Around
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_proof import Served
 from ansible_collections.asgi.deploy.plugins.plugin_utils.applications import (
     Given,
@@ -159,6 +160,29 @@ def _proxy(host: Host) -> dict[str, t.Any]:
     }
 
 
+def examine(role: str, host: Host, structure: Mapping[str, t.Any]) -> None:
+    """Refuse certificates by which a host and those at the other end of a hop would not accept each other.
+
+    Apart from :func:`normalise`, which every task needs: it is enough before the first change.
+
+    :raises Refused: naming the variable, and the host where that is another one
+    """
+    if role == "nginx_proxy" and structure["identity"]:
+        apps = {app for site in _sites(host) or [] for app in _named_by(site)}
+        fleet = fleet_before(host) or {}
+        hop_ends.refuse_as_proxy(structure["identity"], [place for app in apps for place in fleet.get(app or "", [])])
+    if role == "gunicorn_app":
+        clients = [(other.name, _app_tls(other)) for other in host.hosts_of("proxies") or []]
+        for application in structure["applications"]:
+            if application["state"] == "present" and application["hop"] and application["hop"]["tls"]:
+                hop_ends.refuse_as_application(application, clients)
+
+
+def _app_tls(proxy: Host) -> t.Any:
+    name = "nginx_proxy_app_tls"
+    return conform({name: options_of("nginx_proxy")[name]}, {name: proxy.get(name)})[name]
+
+
 def _fellows(host: Host) -> list[str]:
     """Return where a proxy reaches the other ones."""
     others = (host.hosts_of("proxies") or []) if host.in_group("proxies") else []
@@ -227,8 +251,11 @@ def _applications(host: Host) -> dict[str, t.Any]:
     applications = normalise_applications(
         given,
         lambda name: _served(name, sites),
-        proxies=_other_proxies(host),
-        behind=host.in_group("proxies") is False,
+        Around(
+            _other_proxies(host),
+            itself=bool(host.in_group("proxies")) and not _asks_itself_alone(host, host.name),
+            behind=host.in_group("proxies") is False,
+        ),
         vcpus=host.fact("processor_nproc") or host.fact("processor_vcpus"),
         memory_mb=host.fact("memtotal_mb"),
     )

@@ -35,13 +35,14 @@ class Surroundings:
 
     ``host``: its name in the inventory. ``fleet``: the hosts of each application, None where nothing is known of them.
     ``addresses``: the addresses of a group's hosts, None where there is no such group. ``own_ports``: where nginx
-    itself listens.
+    itself listens. ``has_identity``: whether the proxy has certificates for mutual TLS.
     """
 
     host: str | None = None
     fleet: Fleet | None = None
     addresses: t.Callable[[str], list[str] | None] = lambda group: None
     own_ports: tuple[int, ...] = ()
+    has_identity: bool = False
 
     @functools.cached_property
     def applications(self) -> dict[str, Application]:
@@ -123,13 +124,33 @@ def _of_application(app: str, path: str, name: str, around: Surroundings) -> Ups
         known = " or ".join(around.fleet)
         there = f"{known}, the applications there are" if known else "an application that a host of the group apps has"
         raise Refused(path, app, f"{there}, or an upstream")
-    servers = [_here(app) if place.host == around.host else _elsewhere(place) for place in places]
     if all(place.host == around.host for place in places):
-        return normalise_upstream({"name": name, "servers": servers}, path)
+        return normalise_upstream({"name": name, "servers": [_here(app)]}, path)
+    tls = _server_name(app, places, around)
+    # With TLS its own is reached as the others are: nginx has one scheme for all servers of an upstream.
+    servers = [_here(app) if place.host == around.host and tls is None else _elsewhere(place) for place in places]
     _refuse_one_address(places)
     block = normalise_upstream({"name": name, "servers": servers, "keepalive_timeout": _KEEPALIVE}, path)
     block["fleet"] = {"app": app, "hosts": [place.host for place in places]}
+    if tls is not None:
+        block["tls"] = tls
     return block
+
+
+def _server_name(app: str, places: t.Sequence[Place], around: Surroundings) -> str | None:
+    """Return the name in the certificates of an application's hosts, None where they are reached by plain HTTP."""
+    first, *others = places
+    name = first.tls["name"] if first.tls else None
+    for place in others:
+        other = place.tls["name"] if place.tls else None
+        if other != name:
+            said = f"the name {name} as on {first.host}" if name else f"no value, as on {first.host}"
+            accepted = f"{said}: the hosts of an application are reached in one way"
+            raise Refused(f"gunicorn_app_port_tls of {place.host}", other, accepted)
+    if name is not None and not around.has_identity:
+        accepted = f"ca, certificate and key, for {first.host} lets nobody in to {app} without (gunicorn_app_port_tls)"
+        raise Refused("nginx_proxy_app_tls", None, accepted)
+    return t.cast("str | None", name)
 
 
 def _refuse_one_address(places: t.Sequence[Place]) -> None:

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.headers import security_headers, strict_transport_security
 from ansible_collections.asgi.deploy.plugins.plugin_utils.health_checks import health_checks
+from ansible_collections.asgi.deploy.plugins.plugin_utils.hop_tls import read_identity
 from ansible_collections.asgi.deploy.plugins.plugin_utils.hostnames import hostname
 from ansible_collections.asgi.deploy.plugins.plugin_utils.limits import Place, limits
 from ansible_collections.asgi.deploy.plugins.plugin_utils.locations import Site, body_size, site_locations
@@ -45,7 +46,9 @@ def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings) -> dict
     :raises Refused: naming ``nginx_proxy_…`` with its place
     """
     host = normalise_host(values)
-    around = dataclasses.replace(around, own_ports=(*SITE_PORTS, host["status_port"]))
+    own = values["nginx_proxy_app_tls"]
+    ports = (*SITE_PORTS, host["status_port"])
+    around = dataclasses.replace(around, own_ports=ports, has_identity=own is not None)
     given = values["nginx_proxy_sites"]
     sites = [_site(site, f"nginx_proxy_sites[{index}]", host, around) for index, site in enumerate(given)]
     _check_together(sites)
@@ -56,7 +59,10 @@ def normalise_proxy(values: t.Mapping[str, t.Any], around: Surroundings) -> dict
         raise Refused("nginx_proxy_http3", True, "this with TLSv1.3 in nginx_proxy_tls_protocols, HTTP/3 needs it")
     # Names that the host is asked the addresses of.
     looked_up = names_of(block for site in sites for block in site["upstreams"])
-    structure = {**host, "sites": sites, "tls_policy": policy, "looked_up": looked_up}
+    used = any(block.get("tls") for site in sites for block in site["upstreams"])
+    # A key that nothing is reached by stays on the controller.
+    identity = read_identity("nginx_proxy_app_tls", own) if used else None
+    structure = {**host, "sites": sites, "identity": identity, "tls_policy": policy, "looked_up": looked_up}
     return {**structure, "health_checks": health_checks(host["health_checks"], sites, around)}
 
 

@@ -99,6 +99,8 @@ class Upstream(t.TypedDict, total=False):
     zone_size: t.Required[str]
     #: Where the servers are the hosts of an application and not all of them this one, see site_upstreams.py.
     fleet: Hosts
+    #: The name in their certificates, where they are reached by mutual TLS.
+    tls: str
 
 
 def normalise_upstream(value: t.Any, path: str = "") -> Upstream:

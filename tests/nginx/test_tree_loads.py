@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+import hop_pki
 import pytest
 
 Values = dict[str, t.Any]
@@ -289,3 +290,30 @@ def verdicts(request: pytest.FixtureRequest, tree_verdicts: t.Callable[[str, dic
 @pytest.mark.parametrize("name", TREES)
 def test_loads_without_a_warning(verdicts: Verdicts, name: str) -> None:
     assert verdicts[name] == (0, [])
+
+
+@pytest.fixture(scope="module")
+def by_tls(tmp_path_factory: pytest.TempPathFactory) -> Values:
+    """A site in front of an application that two hosts have, to be reached by mutual TLS."""
+    tls = hop_pki.variables(hop_pki.make(tmp_path_factory.mktemp("hop")))
+    app = {"gunicorn_app_name": "notes", "gunicorn_app_port_tls": tls.pop("gunicorn_app_port_tls")}
+    return {
+        **one(
+            locations=[
+                {"path": "/api/", "strip_prefix": True},
+                {"path": "/other/", "upstream": {"servers": ["10.0.0.9:80"]}},
+            ]
+        ),
+        **tls,
+        "groups": {"apps": ["app1", "app2"], "proxies": ["web1"]},
+        "hostvars": {f"app{number}": {**app, "ansible_host": f"10.0.0.{number}"} for number in (1, 2)},
+    }
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_mutual_tls_with_applications(by_tls: Values, suite: str, tree_verdicts: t.Callable[..., Verdicts]) -> None:
+    # nginx reads the key, and whether it is that of the certificate.
+    mixed = {**by_tls["nginx_proxy_app_tls"], "key": by_tls["nginx_proxy_app_tls"]["key"].replace("proxies", "notes")}
+    verdicts = tree_verdicts(suite, {"tls": by_tls, "mixed": {**by_tls, "nginx_proxy_app_tls": mixed}})
+    assert verdicts["tls"] == (0, [])
+    assert verdicts["mixed"][0] == 1

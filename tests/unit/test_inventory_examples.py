@@ -88,6 +88,7 @@ def test_single_host_serves_the_application_over_https() -> None:
     assert (certificate["name"], certificate["domains"]) == (site["name"], site["domains"])
     assert application["health"]["host"] == site["domains"][0]
     smoke = {"path": "/health/ready", "domain": site["domains"][0], "https": True, "timeout": 4, "port": None}
+    smoke["socket"] = None
     assert application["smoke"] == smoke
     # Nobody comes from another host.
     assert application["hop"] is None

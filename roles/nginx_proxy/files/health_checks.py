@@ -53,6 +53,7 @@ def targets_of(text, config):
                 upstreams=[server.upstream],
                 domain=application["domain"],
                 https=application["https"],
+                tls_name=application["tls_name"],
                 **question,
             )
     return list(found.values())

@@ -6,12 +6,18 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import socket
+import ssl
+import threading
 import time
 import typing as t
+from pathlib import Path
 
+import hop_pki
 import pytest
 
+from ansible_collections.asgi.deploy.plugins.module_utils import health_probe
 from ansible_collections.asgi.deploy.plugins.module_utils.health_probe import Target, ask, ask_all, connect
 
 Serve = t.Callable[[socket.socket, bytes | None], contextlib.AbstractContextManager[list[bytes]]]
@@ -95,3 +101,60 @@ def test_all_are_asked_at_once_and_none_for_longer(serve: Serve, tcp_server: Ser
 
 def test_nobody_to_ask() -> None:
     assert ask_all([], 1) == {}
+
+
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_words: t.Any) -> None:
+        """Not into the tests' output."""
+
+
+@pytest.fixture
+def pki(tmp_path: Path) -> Path:
+    return hop_pki.make(tmp_path)
+
+
+@pytest.fixture
+def behind_tls(pki: Path) -> t.Iterator[int]:
+    """The port of a host that lets nobody in without a certificate of the CA."""
+    server = http.server.HTTPServer(("127.0.0.1", 0), Healthy)
+    server.handle_error = lambda *_words: None  # type: ignore[method-assign]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki / "notes.pem", pki / "notes.key")
+    context.load_verify_locations(pki / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def shows(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Make these the certificates of the proxy."""
+    pair = folder / "pair.pem"
+    pair.write_text((folder / "proxies.key").read_text() + (folder / "proxies.pem").read_text(), encoding="ascii")
+    monkeypatch.setattr(health_probe, "PAIR", str(pair))
+    monkeypatch.setattr(health_probe, "CA", str(folder / "ca.pem"))
+
+
+def test_a_host_behind_mutual_tls_is_asked_with_the_certificate_of_nginx(
+    monkeypatch: pytest.MonkeyPatch, pki: Path, behind_tls: int
+) -> None:
+    shows(monkeypatch, pki)
+    assert ask(target(behind_tls, tls_name="notes"), 5) is None
+    assert "had no answer" in str(ask(target(behind_tls), 5)), "by plain HTTP"
+    assert "CERTIFICATE_VERIFY_FAILED" in str(ask(target(behind_tls, tls_name="shop"), 5)), "as another application"
+
+
+def test_a_host_of_another_authority_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, behind_tls: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shows(monkeypatch, hop_pki.make(tmp_path_factory.mktemp("other")))
+    assert "CERTIFICATE_VERIFY_FAILED" in str(ask(target(behind_tls, tls_name="notes"), 5))

@@ -25,7 +25,12 @@ CONFIG = {
     "rise": 2,
     "upstreams": {"site__notes": "notes", "site__also": "notes"},
     "applications": {
-        "notes": {"domain": "notes.example.com", "https": True, "hosts": {"app1": QUESTION, "app2": QUESTION}}
+        "notes": {
+            "domain": "notes.example.com",
+            "https": True,
+            "hosts": {"app1": QUESTION, "app2": QUESTION},
+            "tls_name": None,
+        }
     },
 }
 TEXT = """\
@@ -67,7 +72,7 @@ def test_whom_it_asks(program: Path) -> None:
     found = told(
         program, f"targets = it.targets_of({TEXT!r}, {CONFIG!r})", "print(json.dumps([list(one) for one in targets]))"
     )
-    rest = ["/health", "notes.example.com", True, 200, None]
+    rest = ["/health", "notes.example.com", True, 200, None, None]
     # Not the proxy itself, no host that the inventory does not have any more, no upstream that it does not know.
     assert found == [
         ["10.0.0.1:8000", "app1", "notes", ["site__notes", "site__also"], *rest],

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.asgi.deploy.plugins.module_utils import hop_tls
 from ansible_collections.asgi.deploy.plugins.module_utils import hops as module
 from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hop, HopError, Hops
 from ansible_collections.asgi.deploy.plugins.module_utils.units import states_of
@@ -78,7 +81,7 @@ def test_fences_of_an_application_are_not_those_of_one_with_a_longer_name(
     folder = tmp_path / "etc/asgi-deploy/fences"
     for name in ("notes-8000.nft", "notes-9000.nft", "notes-api-8001.nft"):
         (folder / name).touch()
-    found = Hops(fake_run(), str(tmp_path)).fences_of("notes")
+    found = Hops(fake_run(), str(tmp_path)).files_of("notes")
     assert [Path(path).name for path in found] == ["notes-8000.nft", "notes-9000.nft"]
 
 
@@ -213,3 +216,119 @@ def test_states(fake_run: Fixture, printed: str, states: dict[str, tuple[str, st
     run = fake_run()
     assert states_of(run, []) == {}
     assert run.commands == []
+
+
+TLS = ("systemctl show --timestamp=unix", "systemctl --quiet is-active", "nft list", SHOW)
+LATER = "StateChangeTimestamp=@4000000000\n"
+
+
+@pytest.fixture
+def by_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_pair: t.Callable[..., Path]) -> Fixture:
+    """The files of a port with TLS, and what is served there, for a test to change."""
+    pair = (make_pair("notes") / "fullchain.pem").read_text(encoding="ascii")
+    names = {".conf": "accept\n", ".ca.pem": pair, ".pem": pair}
+    files = {
+        **files_of(tmp_path),
+        **{str(tmp_path / f"etc/asgi-deploy/hops/notes-8000{end}"): _plain(text) for end, text in names.items()},
+    }
+    served = [fingerprint(pair)]
+    monkeypatch.setattr(hop_tls, "served_fingerprint", lambda _name, _port: served[0])
+    monkeypatch.setattr(module, "_LOADING", 0.3)
+    (tmp_path / "etc/asgi-deploy/hops").mkdir(parents=True)
+    return files, served
+
+
+def _plain(text: str) -> dict[str, str]:
+    return {"text": text, "mode": "0644"}
+
+
+def fingerprint(pem: str) -> str:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def changes_of(run: Fixture) -> list[str]:
+    return [line for line in run.commands if not line.startswith(TLS)]
+
+
+def test_what_is_served_as_it_is_on_disk_is_left_alone(
+    units: Path, tmp_path: Path, fake_run: Fixture, by_tls: Fixture
+) -> None:
+    files, _served = by_tls
+    write(files)
+    run = fake_run({SHOW: (0, OPEN, ""), TLS[0]: (0, LATER, "")})
+    assert Hops(run, str(tmp_path)).open([HOP], files, check_mode=False) is False
+    assert changes_of(run) == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda files, _served, _told: files.popitem(),
+        lambda _files, served, _told: served.__setitem__(0, None),
+        # A run that was killed had written a CA, and stunnel was not told.
+        lambda _files, _served, told: told.__setitem__(0, "StateChangeTimestamp=@1000000000\n"),
+    ],
+)
+def test_stunnel_reads_its_files_anew_and_goes_on(
+    units: Path, tmp_path: Path, fake_run: Fixture, by_tls: Fixture, spoil: t.Callable[..., t.Any]
+) -> None:
+    files, served = by_tls
+    there, told, right = dict(files), [LATER], list(served)
+    spoil(there, served, told)
+    write(there)
+    fake = fake_run({SHOW: (0, OPEN, ""), TLS[0]: (0, told[0], "")})
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        if command == ["systemctl", "reload", HOP.service]:
+            served[:] = right
+            fake.answers[TLS[0]] = (0, LATER, "")
+        return t.cast("tuple[int, str, str]", fake(command))
+
+    assert Hops(run, str(tmp_path)).open([HOP], files, check_mode=True)
+    assert changes_of(fake) == []
+    assert Hops(run, str(tmp_path)).open([HOP], files, check_mode=False)
+    assert changes_of(fake) == ["systemctl daemon-reload", "systemctl reload " + HOP.service]
+
+
+def test_a_port_that_does_not_serve_its_certificate_says_why(
+    units: Path, tmp_path: Path, fake_run: Fixture, by_tls: Fixture
+) -> None:
+    files, served = by_tls
+    write(files)
+    served[0] = "another"
+    run = fake_run({SHOW: (0, OPEN, ""), TLS[0]: (0, LATER, ""), "journalctl": (0, "Failed to reload\n", "")})
+    with pytest.raises(HopError) as caught:
+        Hops(run, str(tmp_path)).open([HOP], files, check_mode=False)
+    assert str(caught.value) == "port 8000 of notes does not serve its certificate: Failed to reload"
+
+
+def test_an_open_port_is_not_changed_to_tls_nor_back(
+    units: Path, tmp_path: Path, fake_run: Fixture, by_tls: Fixture
+) -> None:
+    files, _served = by_tls
+    plain = {path: wanted for path, wanted in files.items() if "/hops/" not in path}
+    for there, wanted, now in ((plain, files, "without TLS"), (files, plain, "with TLS")):
+        write(there)
+        run = fake_run({SHOW: (0, OPEN, "")})
+        for check_mode in (True, False):
+            with pytest.raises(HopError, match=f"gunicorn_app_port: 8000 is refused; .* is open {now}"):
+                Hops(run, str(tmp_path)).open([HOP], wanted, check_mode)
+        assert not any("reload" in line or "enable" in line for line in run.commands)
+        # One that is closed, after a run that was killed, may be.
+        run = fake_run({SHOW: (0, CLOSED, ""), TLS[0]: (0, LATER, "")})
+        assert Hops(run, str(tmp_path)).other_kind(8000, tls=wanted is files) is None
+    run = fake_run({SHOW: (0, CLOSED, "")})
+    Hops(run, str(tmp_path)).open([HOP], plain, check_mode=False)
+    assert list((tmp_path / "etc/asgi-deploy/hops").iterdir()) == []
+
+
+def test_closing_leaves_no_key(units: Path, tmp_path: Path, fake_run: Fixture, by_tls: Fixture) -> None:
+    files, _served = by_tls
+    write(files)
+    hops = Hops(fake_run({"systemctl --quiet is-active": (3, "", "")}), str(tmp_path))
+    assert [Path(path).name for path in hops.files_of("notes")] == [
+        *("notes-8000.nft", "notes-8000.ca.pem", "notes-8000.conf", "notes-8000.pem"),
+    ]
+    assert hops.files_of("note") == []
+    hops.close([HOP])
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "nft"] == []

@@ -5,11 +5,19 @@
 
 from __future__ import annotations
 
+import grp
+import os
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.asgi.deploy.plugins.module_utils.host_files import of_systemd, stale_files, write_files
+from ansible_collections.asgi.deploy.plugins.module_utils.host_files import (
+    of_systemd,
+    shown,
+    shown_before,
+    stale_files,
+    write_files,
+)
 
 TEXT = "text\n"
 
@@ -50,3 +58,27 @@ def test_stale(tmp_path: Path, found: str | None, mode: int, stale: bool) -> Non
 )
 def test_of_systemd(paths: list[str], expected: bool) -> None:
     assert of_systemd(paths) is expected
+
+
+def test_a_secret_is_for_its_group_and_never_shown(tmp_path: Path) -> None:
+    group = grp.getgrgid(os.getegid()).gr_name
+    path = tmp_path / "key"
+    wanted = {str(path): {"text": "hunter2", "mode": "0640", "group": group}}
+    assert shown_before(wanted) == {str(path): None}
+    assert stale_files(wanted) == wanted
+    assert "hunter2" not in str(shown(wanted))
+    write_files(wanted)
+    assert path.stat().st_mode & 0o7777 == 0o640
+    assert stale_files(wanted) == {}
+    assert shown(wanted) == shown_before(wanted)
+    path.write_text("hunter1", encoding="utf-8")
+    assert shown(wanted) != shown_before(wanted)
+    assert "hunter" not in f"{shown(wanted)} {shown_before(wanted)}"
+
+
+def test_a_group_that_its_package_brings(tmp_path: Path) -> None:
+    """In check mode on a new host."""
+    path = tmp_path / "key"
+    path.touch()
+    wanted = {str(path): {"text": "", "mode": f"{path.stat().st_mode & 0o7777:04o}", "group": "no-such-group"}}
+    assert stale_files(wanted) == wanted

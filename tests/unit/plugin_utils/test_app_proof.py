@@ -160,7 +160,7 @@ BELOW = site(app=None, upstream={"servers": ["10.0.0.1:80"]}, locations=[{"path"
 def test_smoke(normalised: Normalise, sites: list[t.Any], path: str | None, expected: dict[str, t.Any] | None) -> None:
     variables = {"nginx_proxy_sites": sites, "gunicorn_app_smoke_path": path, "gunicorn_app_smoke_timeout": 9}
     smoke = normalised("gunicorn_app", **variables)["smoke"]
-    assert smoke == (None if expected is None else {**expected, "timeout": 9, "port": None})
+    assert smoke == (None if expected is None else {**expected, "timeout": 9, "port": None, "socket": None})
 
 
 PACKAGE = {"type": "package", "name": "notes", "version": "1.0"}

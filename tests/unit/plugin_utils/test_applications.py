@@ -65,6 +65,8 @@ def test_each_knows_where_it_was_written(run: Run) -> None:
         "name": f"{LIST}[0].name",
         "python": f"{LIST}[0].python",
         "proxy_group": "gunicorn_app_proxy_group",
+        "port": "gunicorn_app_port",
+        "port_tls": "gunicorn_app_port_tls",
     }
 
 

@@ -202,11 +202,11 @@ def application_of(
 
 
 def test_a_port_is_open_only_where_another_host_has_a_proxy(least: dict[str, Variables]) -> None:
-    assert application_of(least)["hop"] == {"port": 8000, "allow": ["proxy1"]}
+    assert application_of(least)["hop"] == {"port": 8000, "allow": ["proxy1"], "tls": None}
     assert application_of(least, proxies=["app1"])["hop"] is None
-    assert application_of(least, proxies=["app1", "proxy2"])["hop"] == {"port": 8000, "allow": ["proxy2"]}
+    assert application_of(least, proxies=["app1", "proxy2"])["hop"] == {"port": 8000, "allow": ["proxy2"], "tls": None}
     networks = application_of(least, {"gunicorn_app_proxies": ["10.0.0.0/24"], "gunicorn_app_port": 9000})["hop"]
-    assert networks == {"port": 9000, "allow": ["10.0.0.0/24"]}
+    assert networks == {"port": 9000, "allow": ["10.0.0.0/24"], "tls": None}
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,14 @@ def test_two_applications_need_a_port_each_where_ports_are_open(least: dict[str,
 
 def test_a_release_behind_other_hosts_proxies_is_confirmed_at_its_port(least: dict[str, Variables]) -> None:
     application = application_of(least, {"nginx_proxy_sites": [SITE]})
-    smoke = {"path": "/health", "domain": "notes.example.com", "https": False, "timeout": 4, "port": 8000}
+    smoke = {
+        "path": "/health",
+        "domain": "notes.example.com",
+        "https": False,
+        "timeout": 4,
+        "port": 8000,
+        "socket": None,
+    }
     assert application["smoke"] == smoke
     # The site is known by the proxy's variables as well: applications refuse names that they do not know.
     own = least["gunicorn_app"]

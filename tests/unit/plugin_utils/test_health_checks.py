@@ -139,7 +139,7 @@ def test_whom_they_ask_for_what(apps: dict[str, Variables], hosts: dict[str, Var
         "fall": 2,
         "rise": 2,
         "upstreams": {"site__notes": "notes"},
-        "applications": {"notes": {"domain": "notes.example.com", "https": True, "hosts": hosts}},
+        "applications": {"notes": {"domain": "notes.example.com", "https": True, "hosts": hosts, "tls_name": None}},
     }
 
 

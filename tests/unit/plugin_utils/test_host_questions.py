@@ -117,3 +117,13 @@ def test_the_questions_of_all_roles_are_asked_together(normalised: Normalise) ->
     assert asked["named"] == [NAME, {"kind": "authorities", "path": "certbot_ca_bundle", "value": "/etc/ca.pem"}]
     assert asked["staging"] == host_questions("certbot", structures["certbot"])["staging"]
     assert set(asked) == {"named", "staging"}
+
+
+def test_a_port_is_asked_for_where_it_is_to_be_open(least: dict[str, dict[str, t.Any]]) -> None:
+    """One that is open with TLS is not changed to plain HTTP, nor back."""
+    known = {"inventory_hostname": "app1", "groups": {"apps": ["app1"], "proxies": ["proxy1"]}, **least["gunicorn_app"]}
+    structure = normalise("gunicorn_app", Host({**known, "gunicorn_app_workers": 1}, lambda value: value))
+    asked = {"kind": "plain_port", "path": "gunicorn_app_port", "value": "8000"}
+    assert asked in host_questions("gunicorn_app", structure)["named"]
+    structure["applications"][0]["hop"]["tls"] = {"name": "notes"}
+    assert {**asked, "kind": "tls_port"} in host_questions("gunicorn_app", structure)["named"]

@@ -99,8 +99,9 @@ BASE: dict[str, t.Any] = {
     "nginx_proxy_repository_key_url": "https://mirror.example.com/key",
     "nginx_proxy_repository_fingerprints": ["A" * 40],
 }
-#: Options of text that BASE leaves out: `extra` has checks and tests of its own, `generation` replaces the tree.
-LEFT_OUT = {"extra", "nginx_proxy_generation"}
+#: Options of text that BASE leaves out: `extra` has checks and tests of its own, `generation` replaces the tree, and
+#: `ca` is a file of the controller.
+LEFT_OUT = {"ca", "extra", "nginx_proxy_generation"}
 
 #: Each tries to end a word, a string, a directive or a block, or to be something else than a text.
 HOSTILE = [
