@@ -152,12 +152,12 @@ class TestMarked:
     def test_check_mode_does_not_talk_of_it(self, play: Playbook) -> None:
         outcome = play("--check", "--diff", extra=ON)
         outcome.assert_unchanged()
-        assert "applications.conf" not in outcome.output
+        assert HOSTS not in outcome.output
 
     def test_a_new_configuration_takes_it_over(self, proxy: Machine, apps: list[Machine], play: Playbook) -> None:
         outcome = play("--diff", code=0, extra={**ON, **self.CHANGED})
         assert "client_max_body_size 3m" in outcome.output
-        assert "applications.conf" not in outcome.output
+        assert HOSTS not in outcome.output
         assert "client_max_body_size 3m" in proxy.run(f"cat {CURRENT}/sites/notes/*.conf")
         assert marked(proxy) == [apps[1].name]
 
