@@ -121,6 +121,7 @@ class TestSickHost:
             wait_for("all to be down", lambda: proxy.run("asgi-deploy-health --status").count("down, but asked") == 3)
             assert marked(proxy) == []
             assert all(answers(proxy, app) for app in apps)
+            assert "it is asked all the same, for no other server of site__notes is left" in "\n".join(journal(proxy))
         wait_for("all to be up", lambda: proxy.run("asgi-deploy-health --status").count("  up") == 3)
         # One after the other they may have been marked, if a question came in between.
         assert reloads(proxy) - count in (0, 1, 2, 3, 4)
