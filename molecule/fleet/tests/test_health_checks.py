@@ -26,6 +26,9 @@ CURRENT = "/etc/nginx/deploy/current"
 HOSTS = f"{CURRENT}/http/applications.conf"
 RELEASE = str(ROOT / "playbooks/release.yml")
 
+#: In nginx's folder; the last is what the takeover of Debian's own configuration has kept.
+FILES = ["current", "generations", "history", "nginx.conf.before"]
+
 #: Requests a second of the comparison, and seconds for which a host is sick.
 PACE, SICK = 60, 12
 
@@ -124,7 +127,7 @@ class TestSickHost:
             assert "it is asked all the same, for no other server of site__notes is left" in "\n".join(journal(proxy))
         wait_for("all to be up", lambda: proxy.run("asgi-deploy-health --status").count("  up") == 3)
         # One after the other they may have been marked, if a question came in between.
-        assert reloads(proxy) - count in (0, 1, 2, 3, 4)
+        assert reloads(proxy) - count <= 4
         assert marked(proxy) == []
 
 
@@ -172,19 +175,15 @@ class TestMarked:
 class TestKilled:
     @pytest.mark.parametrize("step", ["staged", "marked"])
     def test_the_next_run_ends_what_was_begun(self, proxy: Machine, apps: list[Machine], step: str) -> None:
+        before = len(journal(proxy))
         proxy.background("kill_transaction.py", step)
         with sick(apps[2]):
             wait_for("the kill", lambda: proxy.run("cat /tmp/background.log").strip() == "true", SECONDS)
-            killed = proxy.run(f"journalctl --unit={UNIT} --output=cat")
             wait_for_marks(proxy, apps[2:])
+            assert "status=9/KILL" in "\n".join(journal(proxy)[before:])
             wait_for("a run that succeeds", lambda: result(proxy) == "success")
-            assert proxy.run("ls -A /etc/nginx/deploy").split() == ["current", "generations", "history", *_BEFORE]
+            assert proxy.run("ls -A /etc/nginx/deploy").split() == FILES
         wait_for_marks(proxy, [])
-        assert killed
-
-
-#: What the takeover of Debian's own configuration has kept.
-_BEFORE = ["nginx.conf.before"]
 
 
 class TestBrokenByHand:
