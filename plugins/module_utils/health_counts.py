@@ -15,6 +15,9 @@ import typing as t
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, read_text, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.health_probe import Target
 
+#: The name of the lock for one who asks.
+LOCK = ".health"
+
 #: Gone with a reboot; the marks in nginx's file are not.
 STATE = os.path.join(LOCKS, "health.json")
 #: Where Debian's node_exporter looks.

@@ -9,7 +9,8 @@ import glob
 import os
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.health_counts import STATE, TEXTFILE
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS
+from ansible_collections.asgi.deploy.plugins.module_utils.health_counts import LOCK, STATE, TEXTFILE
 from ansible_collections.asgi.deploy.plugins.module_utils.host_files import Files
 from ansible_collections.asgi.deploy.plugins.module_utils.host_marks import FILE
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import HOME
@@ -18,22 +19,23 @@ from ansible_collections.asgi.deploy.plugins.module_utils.units import SERVES, s
 SERVICE = "asgi-deploy-health.service"
 TIMER = "asgi-deploy-health.timer"
 
+#: What the checks write themselves.
+OWN = (STATE, TEXTFILE, os.path.join(LOCKS, LOCK))
+
 Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
 
 class HealthUnits:
     """:param files: those of the health checks; without texts where they are off
 
-    :param state: what the checks write themselves
+    :param own: what the checks write themselves
     """
 
-    def __init__(
-        self, run: Run, files: Files, on: bool, state: t.Sequence[str] = (STATE, TEXTFILE), home: str = HOME
-    ) -> None:
+    def __init__(self, run: Run, files: Files, on: bool, own: t.Sequence[str] = OWN, home: str = HOME) -> None:
         self._run = run
         self._files = files
         self._on = on
-        self._state = state
+        self._own = own
         self._home = home
 
     def files(self) -> Files:
@@ -42,7 +44,7 @@ class HealthUnits:
 
     def leftovers(self) -> t.List[str]:
         """Return what is there and has to go."""
-        paths = [*self._files, *self._state]
+        paths = [*self._files, *self._own]
         for path in self._files:
             folder, name = os.path.split(path)
             if name.endswith(".py"):

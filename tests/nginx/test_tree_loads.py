@@ -129,6 +129,14 @@ BESIDE: Values = {
     "addresses": {"web3": ["2001:db8::13"], "web4": []},
 }
 
+#: Application hosts that are asked for their health, more than a zone of the smallest size holds.
+APPS = {f"app{number}": {"gunicorn_app_name": "notes", "ansible_host": f"192.0.2.{number}"} for number in range(1, 80)}
+BEHIND: Values = {
+    "nginx_proxy_health_checks": {},
+    "groups": {"proxies": ["web1"], "apps": list(APPS)},
+    "hostvars": APPS,
+}
+
 LONG = ".".join(["a" * 49] * 4)
 
 
@@ -277,6 +285,7 @@ TREES: dict[str, Values] = {
     "two proxies": {**one(), **BESIDE},
     "two proxies, and a site without TLS": {**one(tls={"source": "none"}, intercept_errors=True), **BESIDE},
     "two proxies, everything": {"nginx_proxy_sites": [EVERYTHING], **HOST, **BESIDE},
+    "health checks": {**one(app="notes"), **BEHIND},
     "raw directives": one(extra="# only a comment"),
     "raw directives of a location": at({"path": "/", "extra": "add_header X-A \"b;}\" always;\nproxy_redirect off;"}),
 }  # fmt: skip

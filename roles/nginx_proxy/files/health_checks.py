@@ -13,10 +13,10 @@ import subprocess
 import sys
 
 from atomic import locked, read_text, words_of
-from health_counts import STATE, Count, counted, publish, read_counts, state_of, table
+from health_counts import LOCK, STATE, Count, counted, publish, read_counts, state_of, table
 from health_marks import Marks
 from health_probe import Target, ask_all
-from host_marks import FILE, marks_of, servers_of
+from host_marks import FILE, marks_of, servers_of, with_marks
 from nginx import Nginx
 from nginx_generations import Generations, Refusal
 from nginx_sandbox import APART, sandbox_of
@@ -78,13 +78,16 @@ def put(addresses):
     return Marks(generations, Nginx(call, port, sandbox_of() or list(APART))).put(addresses)
 
 
-def say(targets, before, after):
-    """Print what has become of each host since the run before."""
+def say(targets, before, after, marked):
+    """Print what has become of each host since the run before. :param marked: the addresses that are to be left out"""
     for one in targets:
         was, now = before[one.address], after[one.address]
-        if was.down != now.down:
-            said = f"fails: {now.problem}" if now.down else "answers as it should again"
-            print(f"{one.host} ({one.application}, {one.address}) {said}", flush=True)
+        if was.down == now.down:
+            continue
+        said = f"fails: {now.problem}" if now.down else "answers as it should again"
+        if now.down and one.address not in marked:
+            said += f"; it is asked all the same, for no other server of {', '.join(one.upstreams)} is left"
+        print(f"{one.host} ({one.application}, {one.address}) {said}", flush=True)
 
 
 def run():
@@ -93,9 +96,10 @@ def run():
     text = read_text(path) or ""
     targets = targets_of(text, config)
     before, after = count(targets, text, config)
-    say(targets, before, after)
+    down = {address for address, one in after.items() if one.down}
+    say(targets, before, after, marks_of(with_marks(text, down)))
     try:
-        changed = put({address for address, one in after.items() if one.down}) if text else False
+        changed = put(down) if text else False
     finally:
         # Also where nginx did not take it: what the hosts answered is so.
         left = servers_of(read_text(path) or "")
@@ -122,7 +126,7 @@ def main():
         if arguments.status:
             status()
         else:
-            with locked(".health", "A question to the hosts"):
+            with locked(LOCK, "A question to the hosts"):
                 run()
     except (Refusal, ValueError, OSError) as error:
         print(words_of(error), file=sys.stderr)

@@ -136,6 +136,15 @@ def test_confirm(serve: Fixture, tcp_server: Fixture, fake_run: Fixture) -> None
         assert not nginx.confirm("newer", seconds=0.2)
 
 
+def test_confirm_marks(serve: Fixture, tcp_server: Fixture, fake_run: Fixture) -> None:
+    server, port = tcp_server
+    nginx = Nginx(fake_run(), port)
+    with serve(server, b"HTTP/1.1 200 OK\r\n\r\nnone\n") as requests:
+        assert nginx.confirm_marks("none", seconds=1)
+        assert not nginx.confirm_marks("0123456789ab", seconds=0.2)
+    assert requests[0].startswith(b"GET /marks HTTP/1.0\r\n")
+
+
 ROOT = "/etc/nginx/.stage/deploy/current"
 FILES = {
     "main.conf": "one\ntwo\nthree\n",

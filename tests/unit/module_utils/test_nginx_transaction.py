@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.asgi.deploy.plugins.module_utils import nginx_generations, nginx_switch
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, read_tree
+from ansible_collections.asgi.deploy.plugins.module_utils.host_marks import FILE, marks_of, with_marks
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_entry import Entry
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import Generations, Refusal
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_transaction import NginxTransaction
@@ -249,3 +250,35 @@ class TestPrivateFiles:
         shown = str(transaction(home, OLD, "2", nginx, after).diff())
         assert "$6$" not in shown
         assert ("(hidden" in shown) == (after != SECRET or mode == 0o644)
+
+
+HOSTS = "upstream a {\n    server 10.0.0.1:80; # app1\n    server 10.0.0.2:80; # app2\n}\n"
+
+
+class TestMarkedHosts:
+    """What health checks write into the live generation."""
+
+    @pytest.fixture
+    def marked(self, home: Path) -> PlayedNginx:
+        nginx = PlayedNginx(home)
+        transaction(home, {**OLD, FILE: HOSTS}, "0", nginx).apply()
+        (home / "current" / FILE).write_text(with_marks(HOSTS, {"10.0.0.1:80"}), encoding="utf-8")
+        return nginx
+
+    def test_they_are_no_difference(self, home: Path, marked: PlayedNginx) -> None:
+        again = transaction(home, {**OLD, FILE: HOSTS}, "0", marked)
+        assert not again.differs()
+        assert again.diff() == []
+
+    def test_a_new_configuration_takes_them_over_before_it_is_proven(self, home: Path, marked: PlayedNginx) -> None:
+        fresh = transaction(home, {**NEW, FILE: HOSTS.replace(" a ", " b ")}, "1", marked)
+        [shown] = [item for item in fresh.diff() if item["after_header"].endswith(FILE)]
+        assert shown["before"].count(" down; # app1") == shown["after"].count(" down; # app1") == 1
+        fresh.apply()
+        assert marks_of(live(home)[FILE]) == marks_of(marked.loaded[FILE]) == {"10.0.0.1:80"}
+
+    def test_without_health_checks_they_go(self, home: Path, marked: PlayedNginx) -> None:
+        fresh = transaction(home, OLD, "1", marked)
+        assert fresh.differs()
+        fresh.apply()
+        assert live(home) == OLD
