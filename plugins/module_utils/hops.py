@@ -172,13 +172,14 @@ class Hops:
         for hop in hops:
             if self._is_fenced(hop):
                 self._run([_NFT, "delete", *hop.table])
+            # Before the units, by which a run after a killed one knows that there is a port to close.
+            self._tls.remove(*hop)
             for path in [os.path.join(self._units, unit) for unit in hop.units]:
                 if os.path.lexists(path):
                     os.unlink(path)
             fence = os.path.join(self._fences, "{0}-{1}.nft".format(*hop))
             if os.path.exists(fence):
                 os.unlink(fence)
-            self._tls.remove(*hop)
         self.forget()
         self._run(["systemctl", "daemon-reload"])
         self._run(["systemctl", "--quiet", "reset-failed", *(unit for hop in hops for unit in hop.units)])

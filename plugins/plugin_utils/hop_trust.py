@@ -8,21 +8,23 @@ What is found here would otherwise be found by the first request, as 502.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import typing as t
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.hop_tls import Identity
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import HIDDEN, Refused
 
+# ansible-core needs it and brings it. ansible-test, which imports every file, does without.
+with contextlib.suppress(ImportError):
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
 #: More than anybody's chain has.
 _LONGEST = 8
 
-_USAGES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 _WORDS = {"server": "serverAuth", "client": "clientAuth"}
 
 
@@ -108,7 +110,8 @@ def _is_for(certificate: x509.Certificate, usage: str) -> bool:
         found = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
     except x509.ExtensionNotFound:
         return True
-    return _USAGES[usage] in found.value or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in found.value
+    wanted = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}[usage]
+    return wanted in found.value or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in found.value
 
 
 def _has_signed(issuer: x509.Certificate, certificate: x509.Certificate, leaf: x509.Certificate) -> bool:

@@ -172,10 +172,10 @@ def examine(role: str, host: Host, structure: Mapping[str, t.Any]) -> None:
         fleet = fleet_before(host) or {}
         hop_ends.refuse_as_proxy(structure["identity"], [place for app in apps for place in fleet.get(app or "", [])])
     if role == "gunicorn_app":
-        clients = [(other.name, _app_tls(other)) for other in host.hosts_of("proxies") or []]
-        for application in structure["applications"]:
-            if application["state"] == "present" and application["hop"] and application["hop"]["tls"]:
-                hop_ends.refuse_as_application(application, clients)
+        secured = [item for item in structure["applications"] if (item.get("hop") or {}).get("tls")]
+        clients = [(other.name, _app_tls(other)) for other in (host.hosts_of("proxies") or []) if secured]
+        for application in secured:
+            hop_ends.refuse_as_application(application, clients)
 
 
 def _app_tls(proxy: Host) -> t.Any:

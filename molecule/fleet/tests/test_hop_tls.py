@@ -5,6 +5,7 @@ The classes of this file are one sequence; the last leaves the hosts as converge
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def tls(folder: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module", autouse=True)
 def _as_converged(proxy: Machine, apps: list[Machine], play: Playbook) -> Iterator[None]:
     yield
-    proxy.run(f"rm -rf {SHOWN}")
+    proxy.run(f"rm -rf {SHOWN}; DEBIAN_FRONTEND=noninteractive apt-get purge -qq python3-websockets")
     play(code=0)
     wait_for_one_slot(apps)
 
@@ -216,15 +217,19 @@ class TestRelease:
         play: Playbook,
         tls: dict[str, Any],
         tmp_path_factory: pytest.TempPathFactory,
-    ) -> tuple[Outcome, dict[str, Any]]:
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         third = trial(tmp_path_factory.mktemp("third"), "third")
+        path = tmp_path_factory.mktemp("report") / "report.json"
         with load([proxy]) as loads:
-            outcome = play(extra={**tls, **third}, code=0, playbook=RELEASE)
+            play(extra={**tls, **third, "release_report": str(path)}, code=0, playbook=RELEASE)
             wait_for_one_slot(apps)
-        return outcome, loads[proxy.name]
+        return json.loads(path.read_text(encoding="utf-8")), loads[proxy.name]
 
-    def test_nothing_was_lost(self, seen: tuple[Outcome, dict[str, Any]]) -> None:
+    def test_nothing_was_lost(self, seen: tuple[dict[str, Any], dict[str, Any]]) -> None:
         assert_nothing_lost(seen[1], 100)
+
+    def test_nginx_has_counted_it_for_each_host(self, seen: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        assert [(row["result"], row["lost"]) for row in seen[0]["hosts"]] == [("live", 0)] * 3
 
     def test_it_is_live(self, proxy: Machine, seen: object) -> None:
         assert version(proxy) == "third"

@@ -42,6 +42,21 @@ def test_ask(
     assert {"Host: notes.example.com", "X-Asgi-Deploy-Probe: secret", "Cookie: asgi-deploy=probe"} <= set(head)
 
 
+def test_a_host_that_only_a_proxy_gets_into_is_asked_behind_its_port(serve: Fixture, unix_server: Fixture) -> None:
+    server, path = unix_server
+    smoke = SMOKE._replace(https=False, socket=path)
+    with serve(server, OURS) as requests:
+        assert smoke.ask("secret") == Answer(200, "green", "ok")
+    assert b"Host: notes.example.com\r\n" in requests[0]
+
+
+def test_a_failure_behind_the_port_says_where(serve: Fixture, unix_server: Fixture) -> None:
+    server, path = unix_server
+    with serve(server, b"HTTP/1.1 500 No\r\nX-Asgi-Deploy-Slot: green\r\nContent-Length: 0\r\n\r\n"):
+        said = SMOKE._replace(https=False, socket=path).wait("secret") or ""
+    assert said.startswith(f"At {path}: GET /health?x=1 was answered 500 by the new release")
+
+
 def test_ask_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Smoke, "_connection", lambda self: http.client.HTTPConnection("127.0.0.1", 1, timeout=1))
     answer = SMOKE.ask("secret")
