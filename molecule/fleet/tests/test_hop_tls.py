@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import hop_pki
 import pytest
-from machine import Machine
+from machine import Machine, wait_for
 from playbook import ROOT, Outcome, Playbook
 from trial import assert_nothing_lost, background, load, trial, version, wait_for_one_slot
 
@@ -302,6 +302,30 @@ class TestDrift:
         outcome = play(extra=tls, code=0)
         assert [name for name, tasks in outcome.hosts.items() if tasks.changed] == [app.name]
         play("--check", extra=tls).assert_unchanged()
+
+
+class TestHealthChecks:
+    """They reach the hosts as nginx does: with its certificate, and by the name that all of them have."""
+
+    CHECKS: ClassVar[dict[str, Any]] = {"nginx_proxy_health_checks": {"interval": 2, "timeout": 1}}
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _checked(cls, play: Playbook, tls: dict[str, Any]) -> None:
+        play(code=0, extra={**tls, **cls.CHECKS})
+
+    def test_all_hosts_answer(self, proxy: Machine, apps: list[Machine]) -> None:
+        told = f"asgi-deploy-health --status | grep -c ':{PORT}  up$' || true"
+        wait_for("an answer of each host", lambda: proxy.run(told).strip() == str(len(apps)), 15)
+
+    def test_one_that_does_not_is_left_out_until_it_does(self, proxy: Machine, apps: list[Machine]) -> None:
+        marks = "grep -c ' down; #' /etc/nginx/deploy/current/http/applications.conf || true"
+        apps[1].run(f"systemctl stop notes-hop@{PORT}.socket notes-hop@{PORT}.service")
+        try:
+            wait_for("its mark", lambda: proxy.run(marks).strip() == "1", 15)
+        finally:
+            apps[1].run(f"systemctl start notes-hop@{PORT}.socket")
+        wait_for("the end of its mark", lambda: proxy.run(marks).strip() == "0", 15)
 
 
 class TestRefused:
