@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cut import cut_off
+from hop import processes
 from machine import Machine, wait_for
 from playbook import ROOT, Outcome, Playbook, site
 from trial import assert_nothing_lost, background, load, trial, wait_for_one_slot
@@ -55,12 +56,8 @@ def wait_for_marks(proxy: Machine, apps: list[Machine], seconds: float = SECONDS
     assert marked(proxy) == names
 
 
-def answering(proxy: Machine) -> set[int]:
-    return {proxy.ask("/version").json()["pid"] for _ in range(24)}
-
-
 def answers(proxy: Machine, app: Machine) -> bool:
-    return bool(app.workers() & {str(process) for process in answering(proxy)})
+    return bool(app.workers() & processes(proxy))
 
 
 def reloads(proxy: Machine) -> int:

@@ -5,20 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hop import UNITS, assert_reloaded_only, processes, units
 from machine import Machine
 from playbook import Outcome, Playbook
 from trial import assert_nothing_lost, load, trial, version, wait_for_one_slot
-
-UNITS = "systemctl list-unit-files --no-legend 'notes-hop@*' 'notes-fence@*' | cut -d ' ' -f 1 | sort"
-
-
-def units(port: int) -> list[str]:
-    return [f"notes-fence@{port}.service", f"notes-hop@{port}.service", f"notes-hop@{port}.socket"]
-
-
-def processes(proxy: Machine) -> set[int]:
-    """The workers that answer, of which no two hosts are likely to have the same numbers all."""
-    return {proxy.ask("/version").json()["pid"] for _ in range(24)}
 
 
 def complaints(proxy: Machine) -> int:
@@ -29,14 +19,6 @@ def complaints(proxy: Machine) -> int:
 
 def reaches(machine: Machine, other: Machine, port: int = 8000) -> bool:
     return machine.succeeds("curl --silent --max-time 3 http://%s:%s/version", other.name, str(port))
-
-
-def assert_reloaded_only(report: dict[str, Any]) -> None:
-    """nginx was reloaded, and below 1.27.4 closes idle connections of clients then, two of which may just be used."""
-    closed = ("RemoteDisconnected", "BrokenPipe", "ConnectionReset")
-    assert [line for line in report["failures"] if not any(word in line for word in closed)] == []
-    assert len(report["failures"]) <= 2, report["failures"]
-    assert min(report["counts"].values()) > 100, report
 
 
 class TestReached:
@@ -166,4 +148,4 @@ class TestRemoval:
     def test_it_comes_back(self, proxy: Machine, apps: list[Machine], play: Playbook, seen: object) -> None:
         play(code=0)
         assert apps[2].run(UNITS).split() == units(8000)
-        assert apps[2].workers() & {str(process) for process in processes(proxy)}
+        assert apps[2].workers() & processes(proxy)

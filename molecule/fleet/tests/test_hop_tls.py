@@ -12,30 +12,22 @@ from typing import Any, ClassVar
 
 import hop_pki
 import pytest
+from hop import UNITS, assert_reloaded_only, processes, units
 from machine import Machine, wait_for
 from playbook import ROOT, Outcome, Playbook
 from trial import assert_nothing_lost, background, load, trial, version, wait_for_one_slot
 
 PORT = 8443
 RELEASE = str(ROOT / "playbooks/release.yml")
-UNITS = "systemctl list-unit-files --no-legend 'notes-hop@*' 'notes-fence@*' | cut -d ' ' -f 1 | sort"
 FILES = "ls /etc/asgi-deploy/hops"
 #: Where a test puts certificates on a host, to show them to another one.
 SHOWN = "/root/hop"
-
-
-def units(port: int) -> list[str]:
-    return [f"notes-fence@{port}.service", f"notes-hop@{port}.service", f"notes-hop@{port}.socket"]
 
 
 def complaints(proxy: Machine) -> int:
     """How often nginx has found an application host wanting."""
     words = "upstream prematurely closed|reset by peer|refused|timed out|SSL"
     return int(proxy.run(f"grep -cE '{words}' /var/log/nginx/error.log || true"))
-
-
-def processes(proxy: Machine) -> set[str]:
-    return {str(proxy.ask("/version").json()["pid"]) for _ in range(24)}
 
 
 def certificate_of(app: Machine) -> str:
@@ -54,14 +46,6 @@ def shown(proxy: Machine, app: Machine, name: str | None, scheme: str = "https")
     pair = f"--cert {SHOWN}/{name}.pem --key {SHOWN}/{name}.key" if name else ""
     way = f"--cacert {SHOWN}/ca.pem --connect-to notes:{PORT}:{address}:{PORT}"
     return proxy.succeeds(f"curl --silent --fail --max-time 5 {way} {pair} {scheme}://notes:{PORT}/version")
-
-
-def assert_reloaded_only(report: dict[str, Any]) -> None:
-    """nginx was reloaded, and below 1.27.4 closes idle connections of clients then, two of which may just be used."""
-    closed = ("RemoteDisconnected", "BrokenPipe", "ConnectionReset")
-    assert [line for line in report["failures"] if not any(word in line for word in closed)] == []
-    assert len(report["failures"]) <= 2, report["failures"]
-    assert min(report["counts"].values()) > 100, report
 
 
 @pytest.fixture(scope="module")
