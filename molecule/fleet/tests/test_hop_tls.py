@@ -159,38 +159,8 @@ class TestWhoGetsIn:
         assert "proxy_ssl_name notes;" in proxy.run("cat /etc/nginx/deploy/current/sites/notes/locations.conf")
 
 
-class TestSlots:
-    """All hosts switch at once, there and back, and the proxy holds connections to all of them."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def seen(
-        cls,
-        proxy: Machine,
-        apps: list[Machine],
-        play: Playbook,
-        tls: dict[str, Any],
-        tmp_path_factory: pytest.TempPathFactory,
-    ) -> dict[str, Any]:
-        second = trial(tmp_path_factory.mktemp("second"), "second")
-        before = complaints(proxy)
-        with load([proxy]) as loads:
-            play(extra={**tls, **second}, code=0)
-            wait_for_one_slot(apps)
-            play(extra=tls, code=0)
-            wait_for_one_slot(apps)
-        return {**loads[proxy.name], "complaints": complaints(proxy) - before}
-
-    def test_nothing_was_lost(self, seen: dict[str, Any]) -> None:
-        assert_nothing_lost(seen, 200)
-        assert seen["versions"] == ["first", "second"]
-
-    def test_the_proxy_had_nothing_to_repeat(self, seen: dict[str, Any]) -> None:
-        assert seen["complaints"] == 0
-
-
 class TestRelease:
-    """asgi.deploy.release asks each host at its port and the proxy's log for what was lost."""
+    """All hosts switch their slots, and the proxy, which holds connections to them, is asked for what was lost."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -204,13 +174,19 @@ class TestRelease:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         third = trial(tmp_path_factory.mktemp("third"), "third")
         path = tmp_path_factory.mktemp("report") / "report.json"
+        before = complaints(proxy)
         with load([proxy]) as loads:
             play(extra={**tls, **third, "release_report": str(path)}, code=0, playbook=RELEASE)
             wait_for_one_slot(apps)
-        return json.loads(path.read_text(encoding="utf-8")), loads[proxy.name]
+        seen = {**loads[proxy.name], "complaints": complaints(proxy) - before}
+        return json.loads(path.read_text(encoding="utf-8")), seen
 
     def test_nothing_was_lost(self, seen: tuple[dict[str, Any], dict[str, Any]]) -> None:
         assert_nothing_lost(seen[1], 100)
+        assert seen[1]["versions"] == ["first", "third"]
+
+    def test_the_proxy_had_nothing_to_repeat(self, seen: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        assert seen[1]["complaints"] == 0
 
     def test_nginx_has_counted_it_for_each_host(self, seen: tuple[dict[str, Any], dict[str, Any]]) -> None:
         assert [(row["result"], row["lost"]) for row in seen[0]["hosts"]] == [("live", 0)] * 3
