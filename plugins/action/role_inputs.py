@@ -10,6 +10,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.examination import examine
 from ansible_collections.asgi.deploy.plugins.plugin_utils.host_questions import host_questions
 from ansible_collections.asgi.deploy.plugins.plugin_utils.preflight import Answer, answer, host_parameters, question
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
@@ -17,7 +18,6 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import (
     FLEET,
     ROLES,
     Host,
-    examine,
     fleet_before,
     normalise,
 )

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from ansible_collections.asgi.deploy.plugins.plugin_utils import challenge_peers, hop_ends
+from ansible_collections.asgi.deploy.plugins.plugin_utils import challenge_peers
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_hop import Around
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_proof import Served
 from ansible_collections.asgi.deploy.plugins.plugin_utils.applications import (
@@ -160,29 +160,6 @@ def _proxy(host: Host) -> dict[str, t.Any]:
     }
 
 
-def examine(role: str, host: Host, structure: Mapping[str, t.Any]) -> None:
-    """Refuse certificates by which a host and those at the other end of a hop would not accept each other.
-
-    Apart from :func:`normalise`, which every task needs: it is enough before the first change.
-
-    :raises Refused: naming the variable, and the host where that is another one
-    """
-    if role == "nginx_proxy" and structure["identity"]:
-        apps = {app for site in _sites(host) or [] for app in _named_by(site)}
-        fleet = fleet_before(host) or {}
-        hop_ends.refuse_as_proxy(structure["identity"], [place for app in apps for place in fleet.get(app or "", [])])
-    if role == "gunicorn_app":
-        secured = [item for item in structure["applications"] if (item.get("hop") or {}).get("tls")]
-        clients = [(other.name, _app_tls(other)) for other in (host.hosts_of("proxies") or []) if secured]
-        for application in secured:
-            hop_ends.refuse_as_application(application, clients)
-
-
-def _app_tls(proxy: Host) -> t.Any:
-    name = "nginx_proxy_app_tls"
-    return conform({name: options_of("nginx_proxy")[name]}, {name: proxy.get(name)})[name]
-
-
 def _fellows(host: Host) -> list[str]:
     """Return where a proxy reaches the other ones."""
     others = (host.hosts_of("proxies") or []) if host.in_group("proxies") else []
@@ -276,9 +253,9 @@ def _other_proxies(host: Host) -> list[str]:
 
 def _sites_before(host: Host) -> list[dict[str, t.Any]]:
     """Return the sites in front of a host's applications: its own, or those of the first proxy."""
-    sites = _sites(host)
+    sites = sites_of(host)
     if sites is None and host.in_group("proxies") is False:
-        sites = next((_sites(proxy) for proxy in host.hosts_of("proxies") or []), None)
+        sites = next((sites_of(proxy) for proxy in host.hosts_of("proxies") or []), None)
     return sites or []
 
 
@@ -286,12 +263,12 @@ def _refuse_to_cut_off(given: t.Sequence[Given], sites: t.Sequence[dict[str, t.A
     """Refuse the removal of an application that a site of this host passes requests on to."""
     for item in given:
         for index, site in enumerate(sites):
-            if item.values["gunicorn_app_state"] == "absent" and item.name in _named_by(site):
+            if item.values["gunicorn_app_state"] == "absent" and item.name in named_by(site):
                 accepted = f"present, as long as nginx_proxy_sites[{index}] names {item.name}"
                 raise Refused(item.place("gunicorn_app_state"), "absent", accepted)
 
 
-def _named_by(site: Mapping[str, t.Any]) -> list[str | None]:
+def named_by(site: Mapping[str, t.Any]) -> list[str | None]:
     """Return the applications that a site passes requests on to."""
     return [site["app"], *(location["app"] for location in site["locations"])]
 
@@ -301,7 +278,7 @@ def _served(application: str, sites: list[dict[str, t.Any]]) -> Served | None:
     found = [
         Served(name, site["tls"]["source"] != "none", site["app"] == application)
         for site in sites
-        if application in _named_by(site)
+        if application in named_by(site)
         for name in site["domains"]
         if not name.startswith("*")
     ]
@@ -309,10 +286,10 @@ def _served(application: str, sites: list[dict[str, t.Any]]) -> Served | None:
 
 
 def _certificates(host: Host) -> dict[str, t.Any]:
-    return normalise_certificates(host.values("certbot"), _sites(host))
+    return normalise_certificates(host.values("certbot"), sites_of(host))
 
 
-def _sites(host: Host) -> list[dict[str, t.Any]] | None:
+def sites_of(host: Host) -> list[dict[str, t.Any]] | None:
     """Return the host's sites in their spec's shape, or None where it has none to know of."""
     if host.get("nginx_proxy_sites") is None:
         return None

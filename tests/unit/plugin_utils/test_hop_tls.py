@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.asgi.deploy.plugins.plugin_utils import hop_trust
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_hop import hop_files
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_needs import packages
+from ansible_collections.asgi.deploy.plugins.plugin_utils.examination import examine
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_facts import HostFacts, nginx_version
 from ansible_collections.asgi.deploy.plugins.plugin_utils.proxy_tree import build_tree
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
@@ -25,7 +26,6 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import (
     FLEET,
     ROLES,
     Host,
-    examine,
     fleet_of,
     normalise,
 )

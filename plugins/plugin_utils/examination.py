@@ -1,0 +1,42 @@
+# Copyright (c) 2026, the asgi.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is enough to be looked at once, before the first change: the certificates of both ends of a hop."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.asgi.deploy.plugins.plugin_utils import hop_ends
+from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import (
+    Host,
+    fleet_before,
+    named_by,
+    options_of,
+    sites_of,
+)
+from ansible_collections.asgi.deploy.plugins.plugin_utils.shape import conform
+
+
+def examine(role: str, host: Host, structure: Mapping[str, t.Any]) -> None:
+    """Refuse certificates by which a host and those at the other end of a hop would not accept each other.
+
+    Apart from :func:`normalise`, which every task needs: it is enough before the first change.
+
+    :raises Refused: naming the variable, and the host where that is another one
+    """
+    if role == "nginx_proxy" and structure["identity"]:
+        apps = {app for site in sites_of(host) or [] for app in named_by(site)}
+        fleet = fleet_before(host) or {}
+        hop_ends.refuse_as_proxy(structure["identity"], [place for app in apps for place in fleet.get(app or "", [])])
+    if role == "gunicorn_app":
+        secured = [item for item in structure["applications"] if (item.get("hop") or {}).get("tls")]
+        clients = [(other.name, _app_tls(other)) for other in (host.hosts_of("proxies") or []) if secured]
+        for application in secured:
+            hop_ends.refuse_as_application(application, clients)
+
+
+def _app_tls(proxy: Host) -> t.Any:
+    name = "nginx_proxy_app_tls"
+    return conform({name: options_of("nginx_proxy")[name]}, {name: proxy.get(name)})[name]
