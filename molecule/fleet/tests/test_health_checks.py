@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from cut import cut_off
-from hop import processes
+from hop import answering
 from machine import Machine, wait_for
 from playbook import ROOT, Outcome, Playbook, site
 from trial import assert_nothing_lost, background, load, trial, wait_for_one_slot
@@ -56,10 +56,6 @@ def wait_for_marks(proxy: Machine, apps: list[Machine], seconds: float = SECONDS
     assert marked(proxy) == names
 
 
-def answers(proxy: Machine, app: Machine) -> bool:
-    return bool(app.workers() & processes(proxy))
-
-
 def reloads(proxy: Machine) -> int:
     return int(proxy.run("journalctl --unit=nginx.service --output=cat | grep -c '^Reloaded' || true"))
 
@@ -91,10 +87,10 @@ class TestSickHost:
         with load([proxy]) as loads:
             with sick(apps[0]):
                 wait_for_marks(proxy, apps[:1])
-                wait_for("no more requests to it", lambda: not answers(proxy, apps[0]))
+                wait_for("no more requests to it", lambda: answering(proxy, apps) == apps[1:])
                 status = proxy.run("asgi-deploy-health --status")
             wait_for_marks(proxy, [])
-            wait_for("requests to it", lambda: answers(proxy, apps[0]))
+            wait_for("requests to it", lambda: answering(proxy, apps) == apps)
         assert re.search(rf"notes  {apps[0].name}  \S+:8000  down  .*answered 503", status)
         said = "\n".join(journal(proxy))
         assert f"{apps[0].name} (notes, " in said
@@ -120,7 +116,7 @@ class TestSickHost:
         with sick(*apps):
             wait_for("all to be down", lambda: proxy.run("asgi-deploy-health --status").count("down, but asked") == 3)
             assert marked(proxy) == []
-            assert all(answers(proxy, app) for app in apps)
+            assert answering(proxy, apps) == apps
             assert "it is asked all the same, for no other server of site__notes is left" in "\n".join(journal(proxy))
         wait_for("all to be up", lambda: proxy.run("asgi-deploy-health --status").count("  up") == 3)
         # One after the other they may have been marked, if a question came in between.
@@ -276,7 +272,7 @@ class TestOff:
         assert proxy.code("curl -s --fail http://127.0.0.1:8099/marks") == 22
 
     def test_all_hosts_are_asked(self, proxy: Machine, apps: list[Machine], off: Outcome) -> None:
-        assert all(answers(proxy, app) for app in apps)
+        assert answering(proxy, apps) == apps
 
     def test_a_second_run_changes_nothing(self, off: Outcome) -> None:
         off.assert_unchanged()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hop import UNITS, assert_reloaded_only, processes, units
+from hop import UNITS, answering, assert_reloaded_only, units
 from machine import Machine
 from playbook import Outcome, Playbook
 from trial import assert_nothing_lost, load, trial, version, wait_for_one_slot
@@ -23,9 +23,7 @@ def reaches(machine: Machine, other: Machine, port: int = 8000) -> bool:
 
 class TestReached:
     def test_requests_go_to_all_hosts_in_turn(self, proxy: Machine, apps: list[Machine]) -> None:
-        answering = processes(proxy)
-        for app in apps:
-            assert app.workers() & answering, app
+        assert answering(proxy, apps) == apps
 
     def test_the_application_learns_the_client_s_address(self, proxy: Machine) -> None:
         told = proxy.ask("/process", "-H", "X-Forwarded-For: 203.0.113.66").json()
@@ -148,4 +146,4 @@ class TestRemoval:
     def test_it_comes_back(self, proxy: Machine, apps: list[Machine], play: Playbook, seen: object) -> None:
         play(code=0)
         assert apps[2].run(UNITS).split() == units(8000)
-        assert apps[2].workers() & processes(proxy)
+        assert apps[2] in answering(proxy, apps)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import hop_pki
 import pytest
-from hop import UNITS, assert_reloaded_only, processes, units
+from hop import UNITS, answering, assert_reloaded_only, units
 from machine import Machine, wait_for
 from playbook import ROOT, Outcome, Playbook
 from trial import assert_nothing_lost, background, load, trial, version, wait_for_one_slot
@@ -86,9 +86,7 @@ class TestOpened:
             assert not [line for line in lines if line in done[0].output]
 
     def test_requests_go_to_all_hosts(self, proxy: Machine, apps: list[Machine], done: object) -> None:
-        answering = processes(proxy)
-        for app in apps:
-            assert app.workers() & answering, app
+        assert answering(proxy, apps) == apps
 
     def test_the_application_learns_the_client_s_address(self, proxy: Machine, done: object) -> None:
         told = proxy.ask("/process", "-H", "X-Forwarded-For: 203.0.113.66").json()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import shutil
 import subprocess
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -50,9 +51,10 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def files(made: Path, tmp_path: Path) -> Path:
-    """A copy, for a test to spoil."""
-    return Path(shutil.copytree(made, tmp_path / "hop"))
+def files(made: Path) -> t.Iterator[Path]:
+    """A copy, for a test to spoil; not below the checkout, whose path may be so long that a refusal cuts it off."""
+    with tempfile.TemporaryDirectory(prefix="hop-") as folder:
+        yield Path(shutil.copytree(made, folder, dirs_exist_ok=True))
 
 
 def leaf(folder: Path, name: str, *options: str) -> None:
