@@ -42,8 +42,8 @@ class ActionModule(ActionBase):
             else:
                 role, host = self._task.args["role"], Host(variables, self._templar.template)
                 structure = normalise(role, host)
-                examine(role, host, structure)
-                result.update(self._ask(host_questions(role, structure), variables))
+                warnings = examine(role, host, structure)
+                result.update(_with(warnings, self._ask(host_questions(role, structure), variables)))
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
         result["changed"] = False
@@ -58,14 +58,13 @@ class ActionModule(ActionBase):
         self._templar.available_variables = known
         host = Host(known, self._templar.template)
         structures = {role: normalise(role, host) for role in roles}
-        for role, structure in structures.items():
-            examine(role, host, structure)
+        warnings = [warning for role in roles for warning in examine(role, host, structures[role])]
         render = renderer(str(ROLES / PROXY), PROXY)
         questions = host_parameters(structures, variables["inventory_hostname"], told.probe, render)
         found = {"proven": False, "prepared": {}, **self._ask(questions, variables)}
         # Where the host's Python is may have been found out just now: the tasks that follow need not look again.
         found["ansible_facts"] = {**told.facts, **(found.get("ansible_facts") or {})}
-        return {**found, "checked": roles, "probe": told.probe, "fleet": known.get(FLEET)}
+        return _with(warnings, {**found, "checked": roles, "probe": told.probe, "fleet": known.get(FLEET)})
 
     def _tell(self, asked: str) -> Answer:
         """Ask the host.
@@ -102,3 +101,8 @@ class ActionModule(ActionBase):
         # The texts that it was told would come back with it.
         result.pop("invocation", None)
         return t.cast("dict[str, t.Any]", result)
+
+
+def _with(warnings: list[str], result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the result with these warnings before those that the host has."""
+    return {**result, "warnings": [*warnings, *(result.get("warnings") or [])]} if warnings else result

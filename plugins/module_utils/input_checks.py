@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import ssl
+import time
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
@@ -19,10 +20,11 @@ from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import
     packaged_version,
 )
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
-from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of
+from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of, read_certificate
 from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hops
 from ansible_collections.asgi.deploy.plugins.module_utils.lineage import replaced_by_staging
 from ansible_collections.asgi.deploy.plugins.module_utils.removal import is_kept_data, is_there, somebody_elses
+from ansible_collections.asgi.deploy.plugins.module_utils.renewal import soon_over
 
 Run = t.Callable[..., t.Tuple[int, str, str]]
 
@@ -40,6 +42,13 @@ def pair_problem(pair: t.Mapping[str, t.Any]) -> t.Optional[str]:
         accepted = "a pair that is on the host, matches, is valid and covers " + ", ".join(pair["domains"])
         return "{0}.{1}: {2}; accepted: {3}".format(pair["path"], field, problem, accepted)
     return None
+
+
+def pair_warnings(pairs: t.Iterable[t.Mapping[str, t.Any]]) -> t.List[str]:
+    """Return warnings of what will be refused some time soon, of pairs of which :func:`pair_problem` has none."""
+    read = {pair["certificate"]: read_certificate(pair["certificate"]) for pair in pairs}
+    found = [soon_over(path, one.not_before, one.not_after, time.time()) for path, one in read.items()]
+    return [warning for warning in found if warning]
 
 
 def folder_problem(run: Run, path: str) -> t.Optional[str]:

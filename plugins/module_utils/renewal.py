@@ -9,6 +9,9 @@ and nothing of Ansible.
 
 from __future__ import annotations
 
+import time
+import typing as t
+
 _DAY = 86400
 _HOUR = 3600
 
@@ -27,6 +30,22 @@ def renew_before(lifetime: float) -> float:
 def alarm_before(lifetime: float) -> float:
     """Return how many seconds before its end somebody has to look: half of the tries have failed."""
     return renew_before(lifetime) / 2
+
+
+def soon_over(name: str, begins: float, ends: float, now: float) -> t.Optional[str]:
+    """Return a warning of the end of a certificate that the user renews, or None while there is time.
+
+    From 30 days before the end on; of one that lives shorter than 90 days from when certbot would renew it.
+
+    :param name: what it is, and where: begins the sentence
+    :param begins: ``ends``, ``now``: seconds since the epoch
+    """
+    left = ends - now
+    if not 0 < left < min(30 * _DAY, renew_before(ends - begins)):
+        return None
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(ends))
+    days = "{0:.0f} days".format(left // _DAY) if left >= 2 * _DAY else "{0:.0f} hours".format(left // _HOUR)
+    return "{0} expires on {1}, in {2}, and nothing here renews it".format(name, when, days)
 
 
 def interval(seconds: float) -> str:

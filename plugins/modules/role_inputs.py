@@ -16,6 +16,8 @@ description:
     the value, and what would be accepted.
   - What only the host can tell is asked there, whether the files and groups exist that the variables name, and
     whether a certificate of the user's (C(tls.source=files)) fits its site. Nothing is ever changed.
+  - Warns of certificates of the user's that expire soon, on the host or on the controller, because nothing here renews
+    them.
 author:
   - The asgi.deploy authors (@asgi)
 options:
@@ -169,7 +171,7 @@ import json
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.input_checks import CHECKS, problems
+from ansible_collections.asgi.deploy.plugins.module_utils.input_checks import CHECKS, pair_warnings, problems
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_proven import is_proven
 from ansible_collections.asgi.deploy.plugins.module_utils.prepared import already_prepared
 
@@ -202,6 +204,8 @@ def main() -> None:
     problem = next(problems(module.params, module.run_command), None)
     if problem:
         module.fail_json(msg=problem)
+    for warning in pair_warnings(module.params["pairs"]):
+        module.warn(warning)
     nginx, prepare = module.params["nginx"], json.loads(module.params["prepare"])
     module.exit_json(
         changed=False,

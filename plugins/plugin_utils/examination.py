@@ -19,22 +19,24 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import (
 from ansible_collections.asgi.deploy.plugins.plugin_utils.shape import conform
 
 
-def examine(role: str, host: Host, structure: Mapping[str, t.Any]) -> None:
+def examine(role: str, host: Host, structure: Mapping[str, t.Any]) -> list[str]:
     """Refuse certificates by which a host and those at the other end of a hop would not accept each other.
 
     Apart from :func:`normalise`, which every task needs: it is enough before the first change.
 
+    :returns: warnings: what will be refused some time soon
     :raises Refused: naming the variable, and the host where that is another one
     """
     if role == "nginx_proxy" and structure["identity"]:
         apps = {app for site in sites_of(host) or [] for app in named_by(site)}
         fleet = fleet_before(host) or {}
-        hop_ends.refuse_as_proxy(structure["identity"], [place for app in apps for place in fleet.get(app or "", [])])
+        places = [place for app in apps for place in fleet.get(app or "", [])]
+        return hop_ends.examine_proxy(structure["identity"], places)
     if role == "gunicorn_app":
         secured = [item for item in structure["applications"] if (item.get("hop") or {}).get("tls")]
         clients = [(other.name, _app_tls(other)) for other in (host.hosts_of("proxies") or []) if secured]
-        for application in secured:
-            hop_ends.refuse_as_application(application, clients)
+        return [warning for one in secured for warning in hop_ends.examine_application(one, clients)]
+    return []
 
 
 def _app_tls(proxy: Host) -> t.Any:

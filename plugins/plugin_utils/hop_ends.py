@@ -9,15 +9,16 @@ import typing as t
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet import Place
 from ansible_collections.asgi.deploy.plugins.plugin_utils.hop_tls import Identity, read_part
-from ansible_collections.asgi.deploy.plugins.plugin_utils.hop_trust import refuse_pair, refuse_stranger
+from ansible_collections.asgi.deploy.plugins.plugin_utils.hop_trust import refuse_pair, refuse_stranger, soon_refused
 
 _APP = "gunicorn_app_port_tls"
 _PROXY = "nginx_proxy_app_tls"
 
 
-def refuse_as_proxy(own: Identity, places: t.Iterable[Place]) -> None:
+def examine_proxy(own: Identity, places: t.Iterable[Place]) -> list[str]:
     """Refuse a proxy's certificates, or those of the application hosts that it passes on to.
 
+    :returns: warnings of its own that will soon have expired
     :raises Refused: naming the host where it is another one's
     """
     refuse_pair(_PROXY, own, "client")
@@ -28,14 +29,16 @@ def refuse_as_proxy(own: Identity, places: t.Iterable[Place]) -> None:
             theirs = {key: read_part(_APP, place.tls, key) for key in ("ca", "certificate")}
             refuse_stranger(f"{_APP}.certificate{of}", theirs["certificate"], f"{_PROXY}.ca", own.ca)
             refuse_stranger(f"{_PROXY}.certificate", own.certificate, f"{_APP}.ca{of}", theirs["ca"])
+    return soon_refused(_PROXY, own)
 
 
-def refuse_as_application(
+def examine_application(
     application: t.Mapping[str, t.Any], proxies: t.Iterable[tuple[str, t.Mapping[str, t.Any] | None]]
-) -> None:
+) -> list[str]:
     """Refuse an application's certificates, or those of the proxies.
 
     :param proxies: the name of each, and its ``nginx_proxy_app_tls``. Whether one needs any, its own check says.
+    :returns: warnings of its own that will soon have expired
     :raises Refused: naming the proxy where it is another one's
     """
     own, place = application["hop"]["tls"]["identity"], application["places"]["port_tls"]
@@ -46,3 +49,4 @@ def refuse_as_application(
             theirs = {key: read_part(_PROXY, given, key) for key in ("ca", "certificate")}
             refuse_stranger(f"{_PROXY}.certificate{of}", theirs["certificate"], f"{place}.ca", own.ca)
             refuse_stranger(f"{place}.certificate", own.certificate, f"{_PROXY}.ca{of}", theirs["ca"])
+    return soon_refused(place, own)

@@ -12,6 +12,7 @@ import contextlib
 import datetime
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.module_utils.renewal import soon_over
 from ansible_collections.asgi.deploy.plugins.plugin_utils.hop_tls import Identity
 from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import HIDDEN, Refused
 
@@ -70,6 +71,20 @@ def refuse_stranger(path: str, certificate: str, ca_path: str, ca: str) -> None:
     shown = leaf.subject.rfc4514_string()
     known = " or ".join(sorted(authority.subject.rfc4514_string() for authority in authorities))
     raise Refused(path, shown, f"one that is signed by what {ca_path} has, {known}, and valid")
+
+
+def soon_refused(path: str, own: Identity) -> list[str]:
+    """Return a warning for each certificate of an end that is valid for a short time only.
+
+    :param path: the variable, whose certificates :func:`refuse_pair` has not refused
+    """
+    found = []
+    for key, text in (("certificate", own.certificate), ("ca", own.ca)):
+        for one in _certificates(f"{path}.{key}", text):
+            name = f"{path}.{key}: {one.subject.rfc4514_string()}"
+            times = (one.not_valid_before_utc, one.not_valid_after_utc, _now())
+            found.append(soon_over(name, *(when.timestamp() for when in times)))
+    return [warning for warning in found if warning]
 
 
 def _certificates(path: str, text: str) -> list[x509.Certificate]:

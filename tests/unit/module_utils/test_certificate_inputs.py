@@ -12,7 +12,9 @@ import pytest
 
 from ansible_collections.asgi.deploy.plugins.module_utils import input_checks
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
+from ansible_collections.asgi.deploy.plugins.module_utils.certificate import read_certificate
 
+MakePair = t.Callable[..., Path]
 Params = dict[str, t.Any]
 
 TRIALS = "https://trials.example.com/dir"
@@ -53,6 +55,19 @@ def said(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., list[str]]:
 def test_named(said: t.Callable[..., list[str]], kind: str, value: str, accepted: str | None) -> None:
     found = said([{"kind": kind, "path": "certbot_x", "value": value}])
     assert found == ([] if accepted is None else [f'certbot_x: "{value}" is refused; accepted: {accepted}'])
+
+
+def test_a_pair_that_will_soon_have_expired(make_pair: MakePair, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_pair("a.example.com")
+    certificate = str(folder / "fullchain.pem")
+    pair = {"path": "x.tls", "certificate": certificate, "key": str(folder / "privkey.pem"), "domains": []}
+    assert input_checks.pair_warnings([pair]) == []
+    ends = read_certificate(certificate).not_after
+    monkeypatch.setattr("time.time", lambda: ends - 100_000)
+    # Two sites can have the same.
+    [warning] = input_checks.pair_warnings([pair, pair])
+    assert warning.startswith(f"{certificate} expires on ")
+    assert warning.endswith(", in 27 hours, and nothing here renews it")
 
 
 def test_a_place_that_is_taken(

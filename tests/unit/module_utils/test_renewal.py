@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.asgi.deploy.plugins.module_utils.renewal import alarm_before, interval, renew_before
+from ansible_collections.asgi.deploy.plugins.module_utils.renewal import alarm_before, interval, renew_before, soon_over
 
 DAY = 86400
 
@@ -44,3 +44,24 @@ def test_the_threshold_follows_the_lifetime(lifetime: float, before: float, alar
 )
 def test_certbot_can_read_it(seconds: float, text: str) -> None:
     assert interval(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "left", "words"),
+    [
+        (365 * DAY, 30 * DAY, None),
+        (365 * DAY, 30 * DAY - 1, "in 29 days"),
+        (90 * DAY, 29.5 * DAY, "in 29 days"),
+        (45 * DAY, 15 * DAY, None),
+        (45 * DAY, 14.5 * DAY, "in 14 days"),
+        (DAY, DAY / 2, None),
+        (DAY, DAY / 2 - 1, "in 11 hours"),
+        (365 * DAY, 1, "in 0 hours"),
+        # Refused, where it is asked for.
+        (365 * DAY, 0, None),
+    ],
+)
+def test_a_warning_of_what_nobody_renews(lifetime: float, left: float, words: str | None) -> None:
+    ends = 1_800_000_000.0
+    expected = f"x.pem expires on 2027-01-15 08:00:00 UTC, {words}, and nothing here renews it" if words else None
+    assert soon_over("x.pem", ends - lifetime, ends, ends - left) == expected

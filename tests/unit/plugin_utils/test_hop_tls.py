@@ -85,10 +85,13 @@ class Inventory:
         return Host(known, lambda value: value)
 
     def checked(self, role: str, name: str) -> dict[str, t.Any]:
-        host = self.host(name)
-        structure = normalise(role, host)
-        examine(role, host, structure)
+        structure = normalise(role, self.host(name))
+        self.warnings(role, name)
         return structure
+
+    def warnings(self, role: str, name: str) -> list[str]:
+        host = self.host(name)
+        return examine(role, host, normalise(role, host))
 
     def refusal(self, role: str, name: str) -> str:
         with pytest.raises(Refused) as caught:
@@ -342,6 +345,30 @@ def test_what_has_expired(inventory: Inventory, monkeypatch: pytest.MonkeyPatch)
     ):
         line = f"{name} is refused; accepted: one that is valid; this one expired on "
         assert inventory.refusal(role, host).startswith(line)
+
+
+def test_what_will_soon_have_expired(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert inventory.warnings("gunicorn_app", "app1") == inventory.warnings("nginx_proxy", "proxy1") == []
+    now = datetime.datetime.now(datetime.UTC)
+    monkeypatch.setattr(hop_trust, "_now", lambda: now + datetime.timedelta(days=350))
+    for role, host, name in (
+        ("gunicorn_app", "app1", f"{APP}.certificate: CN=notes expires on "),
+        ("nginx_proxy", "proxy1", f"{PROXY}.certificate: CN=proxies expires on "),
+    ):
+        [warning] = inventory.warnings(role, host)
+        assert warning.startswith(name)
+        assert ", in 14 days, and nothing here renews it" in warning
+
+
+def test_an_authority_that_will_soon_have_expired(
+    inventory: Inventory, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, *options in (("notes", "-addext", "subjectAltName=DNS:notes"), ("proxies",)):
+        leaf(files, name, "-days", "9000", *options)
+    now = datetime.datetime.now(datetime.UTC)
+    monkeypatch.setattr(hop_trust, "_now", lambda: now + datetime.timedelta(days=3640))
+    [warning] = inventory.warnings("nginx_proxy", "proxy1")
+    assert warning.startswith(f"{PROXY}.ca: CN=hop expires on ")
 
 
 def test_a_ca_that_has_expired(inventory: Inventory, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
