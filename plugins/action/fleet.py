@@ -18,6 +18,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils import fleet_progress as progress
 from ansible_collections.asgi.deploy.plugins.plugin_utils import fleet_summary as summary
+from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_members import batch_sizes, members
 from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_options import options
 from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_run import journal, who, words_of_failure
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import Host
@@ -30,10 +31,11 @@ display = Display()
 class ActionModule(ActionBase):
     """``step`` says what is done; all but the first and the last never fail, so that a play goes on to its end.
 
-    ``result``: what a task failed with, whose ``kind`` the journal knows.
+    ``only``: the application that is meant, for the beginning. ``result``: what a task failed with, whose ``kind`` the
+    journal knows.
     """
 
-    _VALID_ARGS = frozenset(("step", "playbook", "kind", "result"))
+    _VALID_ARGS = frozenset(("step", "playbook", "only", "kind", "result"))
     _requires_connection = False
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -52,9 +54,11 @@ class ActionModule(ActionBase):
         return result
 
     def _begin(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        host = Host(variables, self._templar.template)
+        host, others = Host(variables, self._templar.template), variables["hostvars"]
+        everybody, only = list(variables["ansible_play_hosts_all"]), self._task.args.get("only")
         try:
             chosen = options({name: host.get(name) for name in _OPTIONS if name in variables})
+            hosts = members(everybody, lambda name: others[name].get("__release_host"), only)
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
         identity = str(uuid.uuid4())
@@ -64,10 +68,11 @@ class ActionModule(ActionBase):
             by=who(),
             began=time.time(),
             check_mode=self._task.check_mode,
-            hosts=list(variables["ansible_play_hosts_all"]),
+            hosts=hosts,
+            only=only,
             **chosen._asdict(),
         )
-        return {"id": identity, "batches": chosen.batches}
+        return {"id": identity, "hosts": hosts, "batches": batch_sizes(chosen.batches, hosts, everybody)}
 
     def _ask(self, _variables: dict[str, t.Any]) -> dict[str, t.Any]:
         why = progress.stopped(self._journal.entries())

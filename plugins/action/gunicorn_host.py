@@ -37,9 +37,8 @@ class ActionModule(ActionBase):
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
         only = self._task.args.get("only")
-        names = [application["name"] for application in applications]
-        if only and only not in names:
-            raise AnsibleActionFail(f'app: "{only}" is refused; accepted: {" or ".join(names)}')
+        # Where no host of a release has it, its beginning says so.
+        result["named"] = [item["name"] for item in applications if item["state"] == "present"]
         chosen = [application for application in applications if not only or application["name"] == only]
         present = [application for application in chosen if application["state"] == "present"]
         names = [application["name"] for application in present]

@@ -14,6 +14,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_members import first_host
 from ansible_collections.asgi.deploy.plugins.plugin_utils.fleet_run import journal, of_result, who
 from ansible_collections.asgi.deploy.plugins.plugin_utils.pack import snapshot
 from ansible_collections.asgi.deploy.plugins.plugin_utils.render import renderer
@@ -32,7 +33,7 @@ class ActionModule(ActionBase):
     """Takes the role's variables from the host; ``name`` says which application is meant, ``phase`` what is done.
 
     ``note``: that it is a step of a release over many hosts, and the word for it in their journal. ``release`` is what
-    this host goes back to then, and ``first`` the host that runs what runs once, where it is not the play's first.
+    this host goes back to then, and ``first`` the host that runs what runs once, where that is decided already.
     """
 
     _VALID_ARGS = frozenset(("name", "phase", "prepared", "note", "release", "first"))
@@ -44,11 +45,12 @@ class ActionModule(ActionBase):
             return self._run(tmp, variables, None)
         known = journal(C.DEFAULT_LOCAL_TMP)
         with known.noting(note, AnsibleError, host=host, application=self._task.args["name"]) as noted:
-            result = self._run(tmp, variables, known.beginning()["id"])
+            result = self._run(tmp, variables, known.beginning())
             noted.update(of_result(result))
         return result
 
-    def _run(self, tmp: t.Any, variables: dict[str, t.Any], lease: str | None) -> dict[str, t.Any]:
+    def _run(self, tmp: t.Any, variables: dict[str, t.Any], begun: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        """:param begun: what the journal of a release over many hosts begins with"""
         result = super().run(tmp, variables)
         try:
             applications = normalise(ROLE, Host(variables, self._templar.template))["applications"]
@@ -58,11 +60,13 @@ class ActionModule(ActionBase):
         application = next(item for item in applications if item["name"] == name)
         arguments = {key: application[key] for key in ("name", "state", "root")}
         arguments["by"] = who()
-        arguments["lease"] = lease
+        arguments["lease"] = begun["id"] if begun else None
         if application["state"] == "absent":
             result.update(self._call(arguments, variables))
         else:
+            hosts = begun["hosts"] if begun else variables.get("ansible_play_hosts_all")
             arguments.update(self._arguments(application, variables))
+            arguments["first"] = self._is_first(name, hosts or [], variables)
             # Ansible removes this one also when the run is interrupted.
             with tempfile.TemporaryDirectory(dir=C.DEFAULT_LOCAL_TMP) as folder:
                 result.update(self._deploy(application["source"], arguments, folder, variables))
@@ -73,11 +77,9 @@ class ActionModule(ActionBase):
 
     def _arguments(self, application: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         render = renderer(str(ROLES / ROLE), ROLE)
-        hosts = variables.get("ansible_play_hosts_all") or [variables["inventory_hostname"]]
         return {
             "phase": self._task.args["phase"],
             "prepared": self._task.args.get("prepared"),
-            "first": variables["inventory_hostname"] == (self._task.args.get("first") or hosts[0]),
             "install": {
                 "installer": application["installer"],
                 "requirements": application["requirements"],
@@ -91,6 +93,14 @@ class ActionModule(ActionBase):
             "release": self._task.args.get("release", application["release"]),
             **{key: application[key] for key in ("python", "health", "smoke", "hooks", "static", "warm")},
         }
+
+    def _is_first(self, name: str, hosts: list[str], variables: dict[str, t.Any]) -> bool:
+        """Return whether this host runs what runs once. :param hosts: those that run it together with this one"""
+        others, here = variables["hostvars"], variables.get("ansible_play_hosts") or hosts
+        first = self._task.args.get("first") or first_host(
+            name, hosts, here, lambda host: others[host].get("__gunicorn_app_host")
+        )
+        return first in (None, variables["inventory_hostname"])
 
     def _deploy(
         self, source: dict[str, t.Any], arguments: dict[str, t.Any], folder: str, variables: dict[str, t.Any]

@@ -49,10 +49,13 @@ class ActionModule(ActionBase):
         host = Host(variables, self._templar.template)
         try:
             applications = [item for item in normalise("gunicorn_app", host)["applications"] if item["name"] in names]
-            for item in applications if playbook == "release" else []:
-                if item["release"]:
+            for item in applications:
+                if playbook == "release" and item["release"]:
                     accepted = "no value in asgi.deploy.release; asgi.deploy.rollback is what goes back"
-                    raise Refused("gunicorn_app_release", item["release"], accepted)
+                    raise Refused(item["places"]["release"], item["release"], accepted)
+                if playbook == "rollback" and item["release"] != host.get("gunicorn_app_release"):
+                    accepted = "no value in the entry, for asgi.deploy.rollback goes to gunicorn_app_release"
+                    raise Refused(item["places"]["release"], item["release"], accepted)
             address = address_of(host.name, host.get)
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error

@@ -19,7 +19,8 @@ author:
 options:
   step:
     description: >-
-      C(begin) checks the variables C(release_...) and begins the journal; C(ask) says whether the release goes on;
+      C(begin) checks the variables C(release_...), looks which hosts have an application to be released, and begins the
+      journal; C(ask) says whether the release goes on;
       C(failed) notes what a task has failed with;
       C(back) says which hosts go back after a failure, C(targets) where all go back to in a rollback; C(end) prints the
       summary, writes the report, and fails where a host has failed.
@@ -30,6 +31,9 @@ options:
     description: With O(step=begin), which one it is.
     type: str
     choices: [release, rollback]
+  only:
+    description: With O(step=begin), the application that is meant. Without it all of them are.
+    type: str
   kind:
     description: With O(step=failed), which step of the journal it was.
     type: str
@@ -59,7 +63,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 batches:
-  description: What follows from C(release_serial).
+  description: What follows from C(release_serial), for a play with all hosts.
   type: list
   elements: raw
   returned: with O(step=begin)
@@ -68,9 +72,11 @@ go:
   type: bool
   returned: with O(step=ask)
 hosts:
-  description: By host, the C(name) of each application with the C(release) that it goes back to.
-  type: dict
-  returned: with O(step=back) and O(step=targets)
+  description: >-
+    The hosts that have an application to be released; with O(step=back) and O(step=targets) by host the C(name) of each
+    application with the C(release) that it goes back to.
+  type: raw
+  returned: with O(step=begin), O(step=back) and O(step=targets)
 id:
   description: That of the release, for its lock.
   type: str

@@ -60,6 +60,11 @@ install:
   type: list
   elements: str
   returned: success
+named:
+  description: Names of all applications that the host is to have, also of those that are not meant.
+  type: list
+  elements: str
+  returned: success
 present:
   description: Names of the applications to deploy.
   type: list

@@ -20,8 +20,8 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.values import field, i
 
 _LIST = "gunicorn_app_applications"
 _PREFIX = "gunicorn_app_"
-#: The variables that the host is asked about, see host_questions.py.
-ASKED = ("name", "python", "proxy_group", "port", "port_tls")
+#: The variables that may be refused later: when the host is asked, see host_questions.py, or by a playbook.
+ASKED = ("name", "python", "proxy_group", "port", "port_tls", "release")
 _VARIABLE = re.compile(rf"{_PREFIX}([a-z_]+)(.*)", re.DOTALL)
 
 

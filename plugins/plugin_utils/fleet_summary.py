@@ -30,6 +30,7 @@ def report(entries: Entries) -> dict[str, t.Any]:
         "id": begun["id"],
         "by": begun["by"],
         "check_mode": begun["check_mode"],
+        "only": begun["only"],
         "began": _moment(begun["began"]),
         "ended": _moment(time.time()),
         "stopped": why_not(entries),
@@ -64,6 +65,8 @@ def table(found: t.Mapping[str, t.Any]) -> list[str]:
     cells = [[heads[key] for key in keys], *([_cell(row, key) for key in keys] for row in found["hosts"])]
     widths = [max(len(line[column]) for line in cells) for column in range(len(keys))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    if found["only"]:
+        lines.append(f"only {found['only']} (app={found['only']}), no other application of these hosts")
     if counts and found["not_counted"]:
         lines.append(f"requests lost: not counted ({found['not_counted']})")
     if found.get("without_server"):

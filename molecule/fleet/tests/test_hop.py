@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,9 +84,14 @@ class TestPort:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def done(cls, proxy: Machine, play: Playbook) -> tuple[Outcome, dict[str, Any]]:
+    def done(cls, proxy: Machine, apps: list[Machine], play: Playbook) -> tuple[Outcome, dict[str, Any]]:
+        changed, hosts = {"gunicorn_app_port": 9000}, [app.name for app in apps]
         with load([proxy]) as loads:
-            outcome = play(code=0, extra={"gunicorn_app_port": 9000})
+            alone = replace(play, hosts=hosts)("--limit", ",".join(hosts), code=0, extra=changed)
+            assert f"notes:8000 stays: {proxy.name} may still pass requests on to it" in alone.output
+            for app in apps:
+                assert app.run(UNITS).split() == sorted(units(8000) + units(9000))
+            outcome = play(code=0, extra=changed)
         return outcome, loads[proxy.name]
 
     def test_nothing_was_lost(self, done: tuple[Outcome, dict[str, Any]]) -> None:
@@ -128,6 +134,10 @@ class TestRemoval:
     def seen(cls, proxy: Machine, apps: list[Machine], play: Playbook) -> dict[str, Any]:
         gone = f"{{{{ 'absent' if inventory_hostname == '{apps[2].name}' else 'present' }}}}"
         with load([proxy]) as loads:
+            alone = replace(play, hosts=[apps[2].name])
+            outcome = alone("--limit", apps[2].name, code=0, extra={"gunicorn_app_state": gone})
+            assert f"notes stays: {proxy.name} may still pass requests on to it" in outcome.output
+            assert apps[2].run(UNITS).split() == units(8000)
             play(code=0, extra={"gunicorn_app_state": gone})
         return dict(loads[proxy.name])
 

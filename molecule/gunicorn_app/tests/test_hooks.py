@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from machine import Machine
-from playbook import Outcome, Playbook
+from playbook import ROOT, Outcome, Playbook
 from trial import OTHER, State, dangling, state, trial, version
 
+RELEASE = str(ROOT / "playbooks/release.yml")
 JOURNAL = "/var/lib/notes/hooks.jsonl"
 
 
@@ -142,3 +145,50 @@ class TestOrder:
         forget(machines)
         play(code=0)
         assert [(version(machine), noted(machine)) for machine in machines] == [("first", []), ("first", [])]
+
+
+class TestApplicationOfTheSecondHost:
+    """What runs once runs on the first host that has the application; a release of it leaves the other host alone."""
+
+    MARK = "/var/lib/other/migrated"
+    MIGRATE: ClassVar = {"command": ["sh", "-c", f"echo once >>{MARK}"]}
+    HERE = "inventory_hostname == ansible_play_hosts_all[-1]"
+
+    def variables(self, **application: Any) -> dict[str, Any]:
+        listed = f"{{{{ [{{'name': 'notes'}}] + ([other_application] if {self.HERE} else []) }}}}"
+        return {
+            "gunicorn_app_applications": listed,
+            "other_application": {"name": "other", "workers": 1, **application},
+        }
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _removed(cls, machines: list[Machine], play: Playbook) -> Iterator[None]:
+        yield
+        play(extra=cls().variables(state="absent"), code=0)
+        machines[-1].run("rm -rf /var/lib/other")
+
+    def marks(self, machines: list[Machine]) -> list[int]:
+        return [int(machine.run(f"cat {self.MARK} 2>/dev/null | wc -l")) for machine in machines]
+
+    def test_its_migrations_run_there(self, machines: list[Machine], play: Playbook) -> None:
+        play(extra=self.variables(hooks={"before": [self.MIGRATE]}), code=0)
+        assert self.marks(machines) == [0, 1]
+
+    def test_a_release_of_it_alone(
+        self, machines: list[Machine], play: Playbook, hooked: dict[str, Any], tmp_path: Path
+    ) -> None:
+        report, before = tmp_path / "report.json", state(machines[0])
+        variables = {**hooked, **self.variables(hooks={"before": [self.MIGRATE]}), "release_report": str(report)}
+        play(extra={**variables, "app": "other"}, code=0, playbook=RELEASE)
+        found = json.loads(report.read_text(encoding="utf-8"))
+        assert [(row["host"], row["application"], row["result"]) for row in found["hosts"]] == [
+            (machines[-1].name, "other", "live")
+        ]
+        assert self.marks(machines) == [0, 2]
+        assert state(machines[0]) == before
+        assert [machine.run("ls /run/asgi-deploy/*.release 2>/dev/null; true") for machine in machines] == ["", ""]
+
+    def test_one_that_nobody_has_is_refused(self, play: Playbook) -> None:
+        outcome = play(extra={**self.variables(), "app": "others"}, code=2, playbook=RELEASE)
+        assert 'app: "others" is refused; accepted: notes or other' in outcome.output

@@ -29,6 +29,7 @@ def begin(**changes: t.Any) -> Entry:
         "began": 1796040000.0,
         "check_mode": False,
         "hosts": list(HOSTS),
+        "only": None,
         "max_failures": 0,
         "back": False,
     }
