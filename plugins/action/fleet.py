@@ -55,10 +55,11 @@ class ActionModule(ActionBase):
 
     def _begin(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         host, others = Host(variables, self._templar.template), variables["hostvars"]
-        everybody, only = list(variables["ansible_play_hosts_all"]), self._task.args.get("only")
+        everybody, here = list(variables["ansible_play_hosts_all"]), variables["ansible_play_hosts"]
+        only = self._task.args.get("only")
         try:
             chosen = options({name: host.get(name) for name in _OPTIONS if name in variables})
-            hosts = members(everybody, lambda name: others[name].get("__release_host"), only)
+            hosts = members(everybody, lambda name: others[name].get("__release_host") if name in here else None, only)
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
         identity = str(uuid.uuid4())
