@@ -42,8 +42,6 @@ _OURS = "# Managed by Ansible (asgi.deploy"
 _KINDS = ("{0}-hop@{1}.socket", "{0}-hop@{1}.service", "{0}-fence@{1}.service")
 _UNIT = re.compile(r"([a-z][a-z0-9_-]{0,31})-(?:hop|fence)@([0-9]+)\.(?:socket|service)")
 
-_FREE = "a port that nothing else on the host listens on"
-
 Run = t.Callable[..., t.Tuple[int, str, str]]
 
 
@@ -136,12 +134,10 @@ class Hops:
         others = [other.name for other in there if other.name != hop.name]
         if others:
             return "another port; {0} has it on this host until that is removed or has another one".format(others[0])
-        # Where the socket was stopped alone, the service still holds the port.
-        states = states_of(self._run, [hop.socket, hop.service] if there else [])
-        if any(state == "active" for state, _enabled in states.values()):
-            return self.other_kind(hop.port, tls)
         # At whatever address: ours has them all.
-        return _FREE if hop.port in self._ports(_LISTENING) else None
+        if hop.port in self._ports(_LISTENING) and not self._holds(hop):
+            return "a port that nothing else on the host listens on"
+        return self.other_kind(hop.port, tls)
 
     def open(self, hops: t.Sequence[Hop], files: Files, check_mode: bool) -> bool:
         """Open these ports as the files say. Returns whether there was, or in check mode would be, something to do.
@@ -292,6 +288,12 @@ class Hops:
     def _mark(self, hop: Hop) -> str:
         """Return the file that is there while the rules on disk are perhaps not those that are in force."""
         return os.path.join(self._base, _MARKS, ".fence-{0}-{1}".format(*hop))
+
+    def _holds(self, hop: Hop) -> bool:
+        # Not by the files: of one that is open somebody may have deleted them, and they are written anew. Where the
+        # socket was stopped alone, the service still has the port.
+        states = states_of(self._run, [hop.socket, hop.service])
+        return any(state == "active" for state, _enabled in states.values())
 
     def _is_fenced(self, hop: Hop) -> bool:
         # In check mode on a new host the package is not there.

@@ -27,8 +27,8 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., lis
     monkeypatch.setattr(input_checks, "port_problem", at_base)
 
     def run(command: list[str]) -> tuple[int, str, str]:
-        told = "\n\n".join(f"Id={unit}\nActiveState=active\nUnitFileState=enabled" for unit in command[3:])
-        return 0, told, ""
+        there = [unit for unit in command[3:] if (tmp_path / "etc/systemd/system" / unit).exists()]
+        return 0, "\n\n".join(f"Id={unit}\nActiveState=active\nUnitFileState=enabled" for unit in there), ""
 
     def ask(kind: str, value: str, application: str) -> list[str]:
         question = {"kind": kind, "path": "gunicorn_app_port", "value": value, "application": application}
