@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 import tempfile
 import time
@@ -100,6 +101,12 @@ def write_file(path: str, content: str, mode: int = 0o644, group: int = -1) -> N
         os.unlink(temporary)
         raise
     sync_folder(folder)
+
+
+def leftovers_of(path: str) -> t.List[str]:
+    """Return what a process that was killed inside :func:`write_file` has left, a secret perhaps."""
+    folder, name = os.path.split(path)
+    return sorted(glob.glob(os.path.join(glob.escape(folder), "." + glob.escape(name) + ".????????")))
 
 
 def flip(link: str, target: str) -> None:

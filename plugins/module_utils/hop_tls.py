@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import re
 import ssl
+import time
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
@@ -44,9 +44,10 @@ class HopTls:
         return os.path.exists(self.files(name, port)[0])
 
     def files_of(self, name: str) -> t.List[str]:
-        """Return the files of an application that are there, of whatever port."""
-        found = glob.glob(os.path.join(glob.escape(self._folder), glob.escape(name) + "-*"))
-        ours = re.compile(re.escape(name) + r"-[0-9]+(?:\.conf|\.ca\.pem|\.pem)")
+        """Return the files of an application that are there, of whatever port, also half-written ones."""
+        found = [os.path.join(self._folder, file) for file in _names_in(self._folder)]
+        file = re.escape(name) + r"-[0-9]+(?:\.conf|\.ca\.pem|\.pem)"
+        ours = re.compile(r"{0}|\.{0}\.[a-z0-9_]{{8}}".format(file))
         return sorted(path for path in found if ours.fullmatch(os.path.basename(path)))
 
     def remove(self, name: str, port: int) -> None:
@@ -68,5 +69,11 @@ class HopTls:
         """Return whether a file is younger than the last start or reload: of a changed CA nobody else tells."""
         told = self._run(["systemctl", "show", "--timestamp=unix", "--property=StateChangeTimestamp", service])[1]
         match = re.search(r"StateChangeTimestamp=@([0-9]+)", told)
-        written = max(int(os.stat(path).st_mtime) for path in self.files(name, port))
-        return match is not None and written > int(match.group(1))
+        written = [int(os.stat(path).st_mtime) for path in self.files(name, port)]
+        # A time that is still to come tells nothing: the host's clock was set back. No reload would ever be after it.
+        known = [seconds for seconds in written if seconds <= time.time()]
+        return match is not None and max(known, default=0) > int(match.group(1))
+
+
+def _names_in(folder: str) -> t.List[str]:
+    return os.listdir(folder) if os.path.isdir(folder) else []

@@ -11,7 +11,7 @@ import re
 import time
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import leftovers_of, read_text
 from ansible_collections.asgi.deploy.plugins.module_utils.hop_tls import HopTls
 from ansible_collections.asgi.deploy.plugins.module_utils.host_files import Files, stale_files, write_files
 from ansible_collections.asgi.deploy.plugins.module_utils.units import SERVES, states_of
@@ -24,6 +24,10 @@ _NFT = "/usr/sbin/nft"
 
 _TABLES = ("proc/net/tcp", "proc/net/tcp6")
 _ESTABLISHED = "01"
+_LISTENING = "0A"
+
+#: In memory, as what a fence has loaded is: after a start of the host it has what its file says.
+_MARKS = "run/asgi-deploy"
 
 #: Seconds that requests have to end before a port is closed.
 _PATIENCE = 60.0
@@ -71,6 +75,16 @@ class Hop(t.NamedTuple):
         return ["table", "inet", "asgi_deploy_{0}".format(self.port)]
 
 
+class _Before(t.NamedTuple):
+    """What there was of a port: ActiveState and UnitFileState of its socket, and whether its fence was up."""
+
+    socket: t.Tuple[str, str]
+    fenced: bool
+
+
+_OPEN = _Before(SERVES, True)
+
+
 class Hops:
     """:param run: executes a command, returns its exit code, output and errors"""
 
@@ -110,6 +124,21 @@ class Hops:
         now = "without TLS" if tls else "with TLS (gunicorn_app_port_tls)"
         return "another port; this one is open {0}, and requests would be lost while that changes".format(now)
 
+    def taken(self, hop: Hop, tls: bool) -> t.Optional[str]:
+        """Return what would be accepted where somebody else has the port, or it is open otherwise; None where it can be
+        opened, or is open already.
+
+        Opened all the same, its fence would cut off whoever has it, and both would have one table of nftables.
+        """
+        there = [other for other in self.there() if other.port == hop.port]
+        others = [other.name for other in there if other.name != hop.name]
+        if others:
+            return "another port; {0} has it on this host until that is removed or has another one".format(others[0])
+        # At whatever address: ours has them all.
+        if hop.port in self._ports(_LISTENING) and not self._holds(hop):
+            return "a port that nothing else on the host listens on"
+        return self.other_kind(hop.port, tls)
+
     def open(self, hops: t.Sequence[Hop], files: Files, check_mode: bool) -> bool:
         """Open these ports as the files say. Returns whether there was, or in check mode would be, something to do.
 
@@ -117,32 +146,75 @@ class Hops:
         """
         by_tls = [hop for hop in hops if self._tls.files(*hop)[0] in files]
         for hop in hops:
-            accepted = self.other_kind(hop.port, hop in by_tls)
+            accepted = self.taken(hop, hop in by_tls)
             if accepted:
                 raise HopError("gunicorn_app_port: {0} is refused; accepted: {1}".format(hop.port, accepted))
-        stale = stale_files(files)
+        stale = dict(stale_files(files))
+        own = {hop: {path: stale.pop(path) for path in self._paths(hop) if path in stale} for hop in hops}
         states = states_of(self._run, [hop.socket for hop in hops])
-        fenced = {hop: self._is_fenced(hop) for hop in hops}
-        changed = bool(stale) or not all(fenced.values())
-        changed = changed or any(states.get(hop.socket) != SERVES for hop in hops)
-        unloaded = [hop for hop in by_tls if changed or not self._tls.serves(*hop, hop.service)]
-        if check_mode or not (changed or unloaded):
-            return changed or bool(unloaded)
-        write_files(stale)
-        self._run(["systemctl", "daemon-reload"])
+        before = {hop: _Before(states.get(hop.socket, ("", "")), self._is_fenced(hop)) for hop in hops}
+        due = [hop for hop in hops if own[hop] or before[hop] != _OPEN or os.path.exists(self._mark(hop))]
+        unloaded = [hop for hop in by_tls if hop in due or not self._tls.serves(*hop, hop.service)]
+        left = [path for hop in hops for own_path in self._paths(hop) for path in leftovers_of(own_path)]
+        changed = bool(stale or due or unloaded or left)
+        if check_mode or not changed:
+            return changed
+        _unlink(left)
+        if stale:
+            # One for all fences of the host.
+            write_files(stale)
+            self._run(["systemctl", "daemon-reload"])
+        # One after the other, each with its files: what comes after one that fails is as it was.
         for hop in hops:
-            if not fenced[hop] or any(path.endswith("/{0}-{1}.nft".format(*hop)) for path in stale):
-                # A fence that is up is changed in one transaction: no connection ends.
-                self._must(hop, ["systemctl", "reload-or-restart", hop.fence], hop.fence)
-            if states.get(hop.socket) != SERVES:
-                self._must(hop, ["systemctl", "enable", "--now", hop.socket, hop.fence], hop.socket)
-        for hop in hops:
+            if hop in due or hop in unloaded:
+                self._open(hop, own[hop], before[hop])
             if hop in unloaded:
                 self._load(hop)
             elif hop not in by_tls:
                 # Of a port that was never opened.
                 self._tls.remove(*hop)
         return True
+
+    def _open(self, hop: Hop, stale: Files, before: _Before) -> None:
+        rules = {path: wanted for path, wanted in stale.items() if path == self._rules(hop)}
+        write_files({path: wanted for path, wanted in stale.items() if path not in rules})
+        self._run(["systemctl", "daemon-reload"])
+        try:
+            if rules or not before.fenced or os.path.exists(self._mark(hop)):
+                self._fence(hop, rules)
+            if before.socket != SERVES:
+                self._must(hop, ["systemctl", "enable", "--now", hop.socket, hop.fence], hop.socket)
+        except HopError:
+            self._withdraw(hop, before)
+            raise
+
+    def _fence(self, hop: Hop, rules: Files) -> None:
+        """Put the fence up, or let it have what its file says."""
+        # It stays until the fence has it: after a run that was killed in between, the file alone looks as if it were in
+        # force, and a proxy that was taken out would be let in for good.
+        mark = self._mark(hop)
+        os.makedirs(os.path.dirname(mark), mode=0o700, exist_ok=True)
+        with open(mark, "w", encoding="utf-8"):
+            pass
+        write_files(rules)
+        # A fence that is up is changed in one transaction: no connection ends.
+        self._must(hop, ["systemctl", "reload-or-restart", hop.fence], hop.fence)
+        _unlink([mark])
+
+    def _withdraw(self, hop: Hop, before: _Before) -> None:
+        """Take down what was put up for a port that did not open: its fence would cut off whoever has it."""
+        active, enabled = before.socket[0] == "active", before.socket[1] == "enabled"
+        if active:
+            return
+        if not (enabled or before.fenced):
+            self._run(["systemctl", "disable", "--now", *hop.units])
+            self._remove([hop])
+            return
+        # Closed by somebody else, or by a run that was killed: back to that.
+        if not enabled:
+            self._run(["systemctl", "disable", "--now", hop.socket])
+        if not before.fenced:
+            self._run(["systemctl", "stop", hop.fence])
 
     def _load(self, hop: Hop) -> None:
         """Let new connections have what the files hold; those that are open go on."""
@@ -169,17 +241,17 @@ class Hops:
             code, output, errors = self._run(["systemctl", "disable", "--now", *hop.units])
             if self._run(["systemctl", "--quiet", "is-active", hop.socket])[0] == 0:
                 raise HopError("port {0} could not be closed: {1}".format(hop.port, (errors or output).strip() or code))
+        self._remove(hops)
+
+    def _remove(self, hops: t.Sequence[Hop]) -> None:
+        """Remove what belongs to ports that are closed."""
         for hop in hops:
             if self._is_fenced(hop):
                 self._run([_NFT, "delete", *hop.table])
-            # Before the units, by which a run after a killed one knows that there is a port to close.
-            self._tls.remove(*hop)
-            for path in [os.path.join(self._units, unit) for unit in hop.units]:
-                if os.path.lexists(path):
-                    os.unlink(path)
-            fence = os.path.join(self._fences, "{0}-{1}.nft".format(*hop))
-            if os.path.exists(fence):
-                os.unlink(fence)
+            paths = self._paths(hop)
+            _unlink([path for own in paths for path in leftovers_of(own)])
+            # The units at the end: by them a run after a killed one knows that there is a port to close.
+            _unlink([self._mark(hop), *reversed(paths)])
         self.forget()
         self._run(["systemctl", "daemon-reload"])
         self._run(["systemctl", "--quiet", "reset-failed", *(unit for hop in hops for unit in hop.units)])
@@ -187,16 +259,16 @@ class Hops:
     def drain(self, hops: t.Sequence[Hop], seconds: float = _PATIENCE) -> None:
         """Wait until what is under way at these ports has ended; proxies that were reloaded begin nothing new there."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and self._ports_in_use() & {hop.port for hop in hops}:
+        while time.monotonic() < deadline and self._ports(_ESTABLISHED) & {hop.port for hop in hops}:
             time.sleep(_PAUSE)
 
-    def _ports_in_use(self) -> t.Set[int]:
-        """Return the ports of this host with connections, from the kernel's tables."""
+    def _ports(self, state: str) -> t.Set[int]:
+        """Return the ports of this host with connections in this state, from the kernel's tables."""
         ports = set()
         for table in _TABLES:
             for line in (read_text(os.path.join(self._base, table)) or "").splitlines()[1:]:
                 words = line.split()
-                if words[3] == _ESTABLISHED:
+                if words[3] == state:
                     ports.add(int(words[1].rpartition(":")[2], 16))
         return ports
 
@@ -205,6 +277,23 @@ class Hops:
         drop_in = os.path.join(self._units, _DROP_IN)
         if os.path.exists(drop_in) and not glob.glob(os.path.join(glob.escape(self._fences), "*.nft")):
             os.unlink(drop_in)
+
+    def _rules(self, hop: Hop) -> str:
+        return os.path.join(self._fences, "{0}-{1}.nft".format(*hop))
+
+    def _paths(self, hop: Hop) -> t.List[str]:
+        """Return the hop's own files, whether they are there or not."""
+        return [*(os.path.join(self._units, unit) for unit in hop.units), self._rules(hop), *self._tls.files(*hop)]
+
+    def _mark(self, hop: Hop) -> str:
+        """Return the file that is there while the rules on disk are perhaps not those that are in force."""
+        return os.path.join(self._base, _MARKS, ".fence-{0}-{1}".format(*hop))
+
+    def _holds(self, hop: Hop) -> bool:
+        # Not by the files: of one that is open somebody may have deleted them, and they are written anew. Where the
+        # socket was stopped alone, the service still has the port.
+        states = states_of(self._run, [hop.socket, hop.service])
+        return any(state == "active" for state, _enabled in states.values())
 
     def _is_fenced(self, hop: Hop) -> bool:
         # In check mode on a new host the package is not there.
@@ -221,6 +310,12 @@ class Hops:
         # child has ended before the journal looks where it ran.
         lines = ["_SYSTEMD_UNIT=" + unit, "+", "UNIT=" + unit, "_UID=0"]
         return self._run(["journalctl", *lines, "--lines=5", "--no-pager", "--output=cat"])[1].strip()
+
+
+def _unlink(paths: t.Iterable[str]) -> None:
+    for path in paths:
+        if os.path.lexists(path):
+            os.unlink(path)
 
 
 def _is_ours(path: str) -> bool:

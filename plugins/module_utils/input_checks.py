@@ -21,7 +21,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import
 )
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of, read_certificate
-from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hops
+from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hop, Hops
 from ansible_collections.asgi.deploy.plugins.module_utils.lineage import replaced_by_staging
 from ansible_collections.asgi.deploy.plugins.module_utils.removal import is_kept_data, is_there, somebody_elses
 from ansible_collections.asgi.deploy.plugins.module_utils.renewal import soon_over
@@ -151,12 +151,9 @@ def interface_problem(run: Run, name: str) -> t.Optional[str]:
     return None if name in known else "an interface that the host has: " + ", ".join(known)
 
 
-def plain_port_problem(run: Run, port: str) -> t.Optional[str]:
-    return Hops(run).other_kind(int(port), tls=False)
-
-
-def tls_port_problem(run: Run, port: str) -> t.Optional[str]:
-    return Hops(run).other_kind(int(port), tls=True)
+def port_problem(run: Run, port: str, application: str, tls: bool, base: str = "/") -> t.Optional[str]:
+    """It would be found out when the release is live, and whoever has the port would be behind a fence by then."""
+    return Hops(run, base).taken(Hop(application, int(port)), tls)
 
 
 CHECKS = {
@@ -171,10 +168,11 @@ CHECKS = {
     "interface": interface_problem,
     "interpreter": interpreter_problem,
     "own_certbot": own_certbot_problem,
-    "plain_port": plain_port_problem,
     "profile": profile_problem,
-    "tls_port": tls_port_problem,
 }
+
+#: Whether with TLS. These are asked for an application.
+PORTS = {"plain_port": False, "tls_port": True}
 
 
 def problems(params: t.Mapping[str, t.Any], run: Run) -> t.Iterator[str]:
@@ -184,7 +182,11 @@ def problems(params: t.Mapping[str, t.Any], run: Run) -> t.Iterator[str]:
         if problem:
             yield problem
     for item in params["named"]:
-        accepted = CHECKS[item["kind"]](run, item["value"])
+        kind, value = item["kind"], item["value"]
+        if kind in PORTS:
+            accepted = port_problem(run, value, item["application"], PORTS[kind])
+        else:
+            accepted = CHECKS[kind](run, value)
         if accepted:
             yield '{0}: "{1}" is refused; accepted: {2}'.format(item["path"], item["value"], accepted)
     problem = staging_problem(params["staging"]) if params["staging"] else None

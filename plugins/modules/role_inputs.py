@@ -66,7 +66,7 @@ options:
           What it is. Of an application, the name must be nobody else's, nor of one that is to go (C(absent)). A
           C(profile) needs a certbot that knows profiles, a C(dns_plugin) the distribution's package, and a version of
           certbot that is installed (C(own_certbot)) a place that nobody else's has. A C(plain_port) must not be open
-          with TLS, nor a C(tls_port) without. A C(free_address) must not be the
+          with TLS, nor a C(tls_port) without, and neither may be anybody else's. A C(free_address) must not be the
           host's own, a C(host) one that can be resolved. The others must be there.
         type: str
         required: true
@@ -93,6 +93,9 @@ options:
         description: A name or an absolute path.
         type: str
         required: true
+      application:
+        description: Of a port, the name of the application that it is for.
+        type: str
   staging:
     description: >-
       What is to be ordered from a server for trials: no valid certificate of another server may be replaced by that.
@@ -171,7 +174,7 @@ import json
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.asgi.deploy.plugins.module_utils.input_checks import CHECKS, pair_warnings, problems
+from ansible_collections.asgi.deploy.plugins.module_utils.input_checks import CHECKS, PORTS, pair_warnings, problems
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_proven import is_proven
 from ansible_collections.asgi.deploy.plugins.module_utils.prepared import already_prepared
 
@@ -187,7 +190,8 @@ def main() -> None:
         "domains": {"type": "list", "elements": "str", "required": True},
     }
     staging = {"server": text, "certificates": {"type": "list", "elements": "str", "required": True}}
-    named = {"kind": {"type": "str", "required": True, "choices": sorted(CHECKS)}, "path": text, "value": text}
+    kind = {"type": "str", "required": True, "choices": sorted([*CHECKS, *PORTS])}
+    named = {"kind": kind, "path": text, "value": text, "application": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={
             "role": {"type": "str", "choices": ROLES},

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.asgi.deploy.plugins.plugin_utils.app_hop import names_to_allow
+
 Structure = t.Mapping[str, t.Any]
 
 #: Every Debian and Ubuntu has these; asking for them would cost every run a trip.
@@ -49,7 +51,12 @@ def _proxy(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
 
 
 def _applications(structure: Structure) -> dict[str, list[dict[str, t.Any]]]:
-    return {"named": [question for application in structure["applications"] for question in _application(application)]}
+    named = [question for application in structure["applications"] for question in _application(application)]
+    present = [application for application in structure["applications"] if application["state"] == "present"]
+    # The same proxies reach all of them.
+    for name in names_to_allow(present):
+        named += _named("host", "gunicorn_app_proxies", name)
+    return {"named": named}
 
 
 def _application(application: Structure) -> list[dict[str, t.Any]]:
@@ -69,7 +76,8 @@ def _port(application: Structure) -> list[dict[str, t.Any]]:
     if hop is None:
         return []
     kind = "tls_port" if hop["tls"] else "plain_port"
-    return [{"kind": kind, "path": application["places"]["port"], "value": str(hop["port"])}]
+    port = {"kind": kind, "path": application["places"]["port"], "value": str(hop["port"])}
+    return [{**port, "application": application["name"]}]
 
 
 def _certificates(structure: Structure) -> dict[str, t.Any]:

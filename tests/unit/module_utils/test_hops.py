@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import ssl
+import time
 import typing as t
 from pathlib import Path
 
@@ -332,3 +334,213 @@ def test_closing_leaves_no_key(units: Path, tmp_path: Path, fake_run: Fixture, b
     assert hops.files_of("note") == []
     hops.close([HOP])
     assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "nft"] == []
+
+
+MARK = "run/asgi-deploy/.fence-notes-8000"
+LISTENER = "   0: 00000000:1F40 00000000:0000 0A 0:0"
+
+
+def listen(base: Path, table: str, *lines: str) -> None:
+    path = base / "proc/net" / table
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["  sl  local_address rem_address   st", *lines, ""]), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "free"),
+    [
+        ("tcp", LISTENER, False),
+        ("tcp", "   0: 0100007F:1F40 00000000:0000 0A 0:0", False),
+        # IPv6 alone: ours listens on both.
+        ("tcp6", "   0: 00000000000000000000000000000000:1F40 00000000000000000000000000000000:0000 0A 0:0", False),
+        ("tcp6", "   0: 00000000000000000000000001000000:1F40 00000000000000000000000000000000:0000 0A 0:0", False),
+        # Another port, and connections of others that only have the number.
+        ("tcp", "   0: 00000000:1F41 00000000:0000 0A 0:0", True),
+        ("tcp", "   0: 0100007F:1F40 0200000A:9C40 01 0:0", True),
+        ("tcp", "   0: 0100007F:9C40 0200000A:1F40 01 0:0", True),
+    ],
+)
+def test_a_port_that_another_program_holds_is_left_to_it(
+    units: Path, tmp_path: Path, fake_run: Fixture, table: str, line: str, free: bool
+) -> None:
+    """Its fence would cut off that program."""
+    listen(tmp_path, table, line)
+    run = fake_run({SHOW: (0, CLOSED, ""), LIST: (1, "", "")})
+    for tls in (False, True):
+        accepted = None if free else "a port that nothing else on the host listens on"
+        assert Hops(run, str(tmp_path)).taken(HOP, tls) == accepted
+    if not free:
+        for check_mode in (True, False):
+            with pytest.raises(HopError, match=r"^gunicorn_app_port: 8000 is refused; accepted: a port that nothing"):
+                Hops(run, str(tmp_path)).open([HOP], files_of(tmp_path), check_mode)
+        assert not list(units.iterdir())
+        assert not [line for line in run.commands if not line.startswith(SHOW)]
+
+
+@pytest.mark.parametrize(
+    ("shown", "accepted"),
+    [
+        (OPEN, None),
+        # Its socket was stopped alone.
+        (f"{CLOSED}\nId={HOP.service}\nActiveState=active\nUnitFileState=static\n", None),
+        # Closed by hand, and somebody else was quicker.
+        (CLOSED, "a port that nothing else on the host listens on"),
+    ],
+)
+def test_our_own_port_is_no_other_program_s(
+    units: Path, tmp_path: Path, fake_run: Fixture, shown: str, accepted: str | None
+) -> None:
+    write(files_of(tmp_path))
+    listen(tmp_path, "tcp6", "   0: 00000000000000000000000000000000:1F40 00:0000 0A 0:0")
+    hops = Hops(fake_run({SHOW: (0, shown, "")}), str(tmp_path))
+    assert hops.taken(HOP, tls=False) == accepted
+    # Nor is one whose files somebody has deleted: they are written anew.
+    for unit in HOP.units:
+        (units / unit).unlink()
+    assert hops.taken(HOP, tls=False) == accepted
+    # Beside it, another one may be opened.
+    assert hops.taken(Hop("notes", 9000), tls=True) is None
+
+
+@pytest.mark.parametrize("shown", [OPEN, CLOSED])
+def test_another_application_s_port_is_named_with_that(
+    units: Path, tmp_path: Path, fake_run: Fixture, shown: str
+) -> None:
+    """Also a closed one: both would have one table of nftables, and it goes with the other's removal."""
+    write(files_of(tmp_path))
+    hops = Hops(fake_run({SHOW: (0, shown, "")}), str(tmp_path))
+    said = "another port; notes has it on this host until that is removed or has another one"
+    assert hops.taken(Hop("notes2", 8000), tls=False) == said
+    assert hops.taken(Hop("notes2", 8001), tls=False) is None
+
+
+def test_a_port_that_did_not_open_leaves_no_fence(units: Path, tmp_path: Path, fake_run: Fixture) -> None:
+    """Whoever has taken it in the last moment goes on; nor is there a file that nftables.service would load."""
+    fake = fake_run({SHOW: (0, CLOSED, ""), LIST: (1, "", ""), "systemctl enable": (1, "", "in use")})
+    shop = Hop("shop", 8001)
+    later = {path.replace("notes", "shop").replace("8000", "8001"): one for path, one in files_of(tmp_path).items()}
+    with pytest.raises(HopError, match="port 8000 of notes could not be opened: in use"):
+        Hops(fake, str(tmp_path)).open([HOP, shop], {**files_of(tmp_path), **later}, check_mode=False)
+    after = fake.commands[fake.commands.index(f"systemctl enable --now {HOP.socket} {HOP.fence}") + 1 :]
+    assert "systemctl disable --now " + " ".join(HOP.units) in after
+    # Of the one that it did not come to there is nothing either.
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "nft"] == []
+
+
+@pytest.mark.parametrize(
+    ("state", "fenced", "undone"),
+    [
+        # A fence that was there stays.
+        ("UnitFileState=\n", True, [f"systemctl disable --now {HOP.socket}"]),
+        ("UnitFileState=enabled\n", True, []),
+        ("UnitFileState=enabled\n", False, [f"systemctl stop {HOP.fence}"]),
+    ],
+)
+def test_what_was_there_of_a_port_that_did_not_open_stays(
+    units: Path, tmp_path: Path, fake_run: Fixture, state: str, fenced: bool, undone: list[str]
+) -> None:
+    write(files_of(tmp_path))
+    shown = f"Id={HOP.socket}\nActiveState=failed\n{state}"
+    enable = f"systemctl enable --now {HOP.socket} {HOP.fence}"
+    run = fake_run({SHOW: (0, shown, ""), LIST: (0 if fenced else 1, "", ""), "systemctl enable": (1, "", "in use")})
+    with pytest.raises(HopError):
+        Hops(run, str(tmp_path)).open([HOP], files_of(tmp_path), check_mode=False)
+    after = run.commands[run.commands.index(enable) + 1 :]
+    assert [line for line in after if not line.startswith("journalctl")] == undone
+    assert all(Path(path).exists() for path in files_of(tmp_path))
+
+
+def test_an_open_port_whose_fence_takes_no_new_rules_stays_open(units: Path, tmp_path: Path, fake_run: Fixture) -> None:
+    """With the rules of before, and the next run tries again."""
+    write(files_of(tmp_path))
+    run = fake_run({SHOW: (0, OPEN, ""), "systemctl reload-or-restart": (1, "", "syntax error")})
+    for _run in range(2):
+        with pytest.raises(HopError, match="syntax error"):
+            Hops(run, str(tmp_path)).open([HOP], files_of(tmp_path, "other rules\n"), check_mode=False)
+    assert not [line for line in run.commands if "disable" in line or "stop" in line]
+    assert (tmp_path / MARK).exists()
+
+
+def test_a_fence_that_was_not_told_of_its_rules_is_told_by_the_next_run(
+    units: Path, tmp_path: Path, fake_run: Fixture
+) -> None:
+    """Killed between the file and the reload: a proxy that was taken out would be let in for good."""
+    write(files_of(tmp_path))
+    fake = fake_run({SHOW: (0, OPEN, "")})
+
+    def killed(command: list[str]) -> tuple[int, str, str]:
+        if command[:2] == ["systemctl", "reload-or-restart"]:
+            raise KeyboardInterrupt
+        return t.cast("tuple[int, str, str]", fake(command))
+
+    files = files_of(tmp_path, "other rules\n")
+    with pytest.raises(KeyboardInterrupt):
+        Hops(killed, str(tmp_path)).open([HOP], files, check_mode=False)
+    assert (tmp_path / "etc/asgi-deploy/fences/notes-8000.nft").read_text(encoding="utf-8") == "other rules\n"
+    assert Hops(fake, str(tmp_path)).open([HOP], files, check_mode=True)
+    fake.commands.clear()
+    assert Hops(fake, str(tmp_path)).open([HOP], files, check_mode=False)
+    assert f"systemctl reload-or-restart {HOP.fence}" in fake.commands
+    assert not (tmp_path / MARK).exists()
+    assert Hops(fake, str(tmp_path)).open([HOP], files, check_mode=False) is False
+
+
+def test_the_rules_of_a_port_after_one_that_failed_are_not_on_disk_before_their_turn(
+    units: Path, tmp_path: Path, fake_run: Fixture
+) -> None:
+    shop = Hop("shop", 8001)
+
+    def both(rules: str) -> dict[str, dict[str, str]]:
+        mine = files_of(tmp_path, rules)
+        return {**mine, **{path.replace("notes", "shop").replace("8000", "8001"): one for path, one in mine.items()}}
+
+    write(both("rules\n"))
+    shown = f"{OPEN}\nId={shop.socket}\nActiveState=active\nUnitFileState=enabled\n"
+    run = fake_run({SHOW: (0, shown, ""), f"systemctl reload-or-restart {HOP.fence}": (1, "", "no")})
+    with pytest.raises(HopError):
+        Hops(run, str(tmp_path)).open([HOP, shop], both("other rules\n"), check_mode=False)
+    assert (tmp_path / "etc/asgi-deploy/fences/shop-8001.nft").read_text(encoding="utf-8") == "rules\n"
+
+
+def test_a_time_that_is_still_to_come_does_not_keep_stunnel_from_being_up_to_date(
+    units: Path, tmp_path: Path, fake_run: Fixture, by_tls: Fixture
+) -> None:
+    """The host's clock was set back since the files were written: no reload is ever after that."""
+    files, _served = by_tls
+    write(files)
+    ahead = time.time() + 86400
+    for path in (tmp_path / "etc/asgi-deploy/hops").iterdir():
+        os.utime(path, (ahead, ahead))
+    now = f"StateChangeTimestamp=@{int(time.time())}\n"
+    run = fake_run({SHOW: (0, OPEN, ""), TLS[0]: (0, now, "")})
+    assert Hops(run, str(tmp_path)).open([HOP], files, check_mode=False) is False
+    # What was written after that still tells.
+    (ca,) = [path for path in files if path.endswith(".ca.pem")]
+    os.utime(ca, (time.time() - 60, time.time() - 60))
+    run = fake_run({SHOW: (0, OPEN, ""), TLS[0]: (0, "StateChangeTimestamp=@1000000000\n", "")})
+    assert Hops(run, str(tmp_path)).open([HOP], files, check_mode=True)
+
+
+@pytest.mark.parametrize("way", ["open", "close"])
+def test_a_key_that_a_killed_run_has_half_written_goes(
+    units: Path, tmp_path: Path, fake_run: Fixture, by_tls: Fixture, way: str
+) -> None:
+    files, _served = by_tls
+    write(files)
+    folder = tmp_path / "etc/asgi-deploy/hops"
+    others = [folder / ".notes-80001.pem.ab_d1234", folder / ".shop-8000.pem.ab_d1234"]
+    left = folder / ".notes-8000.pem.x_y2345z"
+    for path in (left, *others):
+        path.touch()
+    answers = {SHOW: (0, OPEN, ""), TLS[0]: (0, LATER, "")}
+    if way == "open":
+        hops = Hops(fake_run(answers), str(tmp_path))
+        assert str(left) in hops.files_of("notes")
+        assert hops.open([HOP], files, check_mode=True)
+        assert left.exists()
+        assert hops.open([HOP], files, check_mode=False)
+        assert hops.open([HOP], files, check_mode=False) is False
+    else:
+        Hops(fake_run({"systemctl --quiet is-active": (3, "", "")}), str(tmp_path)).close([HOP])
+    assert not left.exists()
+    assert all(path.exists() for path in others)

@@ -120,10 +120,31 @@ def test_the_questions_of_all_roles_are_asked_together(normalised: Normalise) ->
 
 
 def test_a_port_is_asked_for_where_it_is_to_be_open(least: dict[str, dict[str, t.Any]]) -> None:
-    """One that is open with TLS is not changed to plain HTTP, nor back."""
+    """One that is open with TLS is not changed to plain HTTP, nor back, and one that is not ours is not opened."""
     known = {"inventory_hostname": "app1", "groups": {"apps": ["app1"], "proxies": ["proxy1"]}, **least["gunicorn_app"]}
     structure = normalise("gunicorn_app", Host({**known, "gunicorn_app_workers": 1}, lambda value: value))
-    asked = {"kind": "plain_port", "path": "gunicorn_app_port", "value": "8000"}
+    asked = {"kind": "plain_port", "path": "gunicorn_app_port", "value": "8000", "application": "notes"}
     assert asked in host_questions("gunicorn_app", structure)["named"]
     structure["applications"][0]["hop"]["tls"] = {"name": "notes"}
     assert {**asked, "kind": "tls_port"} in host_questions("gunicorn_app", structure)["named"]
+
+
+def test_a_proxy_that_the_host_cannot_resolve_is_found_before_the_release(least: dict[str, dict[str, t.Any]]) -> None:
+    """Its fence knows addresses only. Asked once for all applications, and not where networks were given."""
+    shared = {**least["gunicorn_app"], "gunicorn_app_workers": 1}
+    del shared["gunicorn_app_name"]
+    known = {
+        "inventory_hostname": "app1",
+        "groups": {"apps": ["app1"], "proxies": ["proxy1", "proxy2"]},
+        "hostvars": {"proxy1": {"ansible_host": "proxy1.example.com"}, "proxy2": {"ansible_host": "192.0.2.2"}},
+        **shared,
+        "gunicorn_app_applications": [{"name": "notes"}, {"name": "shop", "port": 8001}],
+    }
+
+    def asked(**more: t.Any) -> list[dict[str, str]]:
+        structure = normalise("gunicorn_app", Host({**known, **more}, lambda value: value))
+        return [one for one in host_questions("gunicorn_app", structure)["named"] if one["kind"] == "host"]
+
+    assert asked() == [{"kind": "host", "path": "gunicorn_app_proxies", "value": "proxy1.example.com"}]
+    assert asked(gunicorn_app_proxies=["192.0.2.0/28"]) == []
+    assert asked(gunicorn_app_applications=[{"name": "notes", "state": "absent"}]) == []
