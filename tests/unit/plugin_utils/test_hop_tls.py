@@ -14,6 +14,9 @@ from pathlib import Path
 
 import hop_pki
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils import hop_trust
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_hop import hop_files
@@ -345,6 +348,48 @@ def test_what_has_expired(inventory: Inventory, monkeypatch: pytest.MonkeyPatch)
     ):
         line = f"{name} is refused; accepted: one that is valid; this one expired on "
         assert inventory.refusal(role, host).startswith(line)
+
+
+@pytest.mark.parametrize(("ahead", "accepted"), [(4, True), (6, False)])
+def test_what_is_not_valid_yet(
+    inventory: Inventory, files: Path, monkeypatch: pytest.MonkeyPatch, ahead: int, accepted: bool
+) -> None:
+    """Some minutes are only a difference of two clocks."""
+    made = max(_read(files / name).not_valid_before_utc for name in ("ca.pem", "notes.pem", "proxies.pem"))
+    monkeypatch.setattr(hop_trust, "_now", lambda: made - datetime.timedelta(minutes=ahead))
+    for role, host, name in (
+        ("gunicorn_app", "app1", f'{APP}.certificate: "CN=notes"'),
+        ("nginx_proxy", "proxy1", f'{PROXY}.certificate: "CN=proxies"'),
+    ):
+        if accepted:
+            assert inventory.checked(role, host)
+        else:
+            line = f"{name} is refused; accepted: one that is valid; this one is valid from 20"
+            assert inventory.refusal(role, host).startswith(line)
+            assert inventory.refusal(role, host).endswith(" UTC on")
+
+
+def test_an_authority_that_is_not_valid_yet(inventory: Inventory, files: Path) -> None:
+    """Who checks a chain checks the time of each of its certificates."""
+    ca, key = _read(files / "ca.pem"), serialization.load_pem_private_key((files / "ca.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    for days, accepted in ((0, True), (1, False)):
+        begins = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+        again = x509.CertificateBuilder(
+            ca.issuer, ca.subject, ca.public_key(), x509.random_serial_number(), begins, ca.not_valid_after_utc
+        )
+        for extension in ca.extensions:
+            again = again.add_extension(extension.value, extension.critical)
+        (files / "ca.pem").write_bytes(again.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        for role, host in (("gunicorn_app", "app1"), ("nginx_proxy", "proxy1")):
+            if accepted:
+                assert inventory.checked(role, host)
+            else:
+                assert "accepted: one that is signed by what" in inventory.refusal(role, host)
+
+
+def _read(path: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(path.read_bytes())
 
 
 def test_what_will_soon_have_expired(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
