@@ -13,8 +13,8 @@ import uuid
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, locked, read_text, write_file
 
-#: Seconds after which a run that took the lock counts as dead: its controller has gone without a word. Nothing puts that
-#: off, so they have to do for many slow proxies.
+#: Seconds after which a run that took the lock counts as dead: its controller has gone without a word. Nothing puts
+#: that off, so it has to do for many slow proxies.
 LEASE = 4 * 3600
 
 #: By so many seconds a clock may be set back meanwhile. One that was set back further would make the lock last as much

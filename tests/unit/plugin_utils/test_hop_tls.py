@@ -68,18 +68,19 @@ def leaf(folder: Path, name: str, *options: str) -> None:
 
 
 class Inventory:
-    """Application hosts and a proxy; ``own``: what single hosts have besides."""
+    """Application hosts and a proxy; ``others``: further proxies."""
 
     def __init__(self, least: dict[str, Variables], files: Path) -> None:
         tls = hop_pki.variables(files)
         self.apps = {name: {**least["gunicorn_app"], APP: tls[APP]} for name in ("app1", "app2")}
         self.proxy: Variables = {"nginx_proxy_sites": [SITE], PROXY: tls[PROXY]}
+        self.others: dict[str, Variables] = {}
 
     def host(self, name: str, **more: t.Any) -> Host:
-        everybody = {**self.apps, "proxy1": {**self.apps.get("proxy1", {}), **self.proxy}}
+        everybody = {**self.apps, "proxy1": {**self.apps.get("proxy1", {}), **self.proxy}, **self.others}
         known = {
             "inventory_hostname": name,
-            "groups": {"apps": list(self.apps), "proxies": ["proxy1"]},
+            "groups": {"apps": list(self.apps), "proxies": ["proxy1", *self.others]},
             "hostvars": everybody,
             "ansible_facts": FACTS,
             **everybody[name],
@@ -296,6 +297,47 @@ def test_proxies_that_an_application_host_would_not_let_in(inventory: Inventory,
     inventory.proxy[PROXY] = {**inventory.proxy[PROXY], **_pair(strangers, "proxies")}
     said = inventory.refusal("gunicorn_app", "app1")
     assert said.startswith(f'{PROXY}.certificate of proxy1: "CN=proxies" is refused; accepted: one that is signed by')
+
+
+def test_proxies_that_pass_on_to_others_only(inventory: Inventory, strangers: Path) -> None:
+    """Two proxies with two authorities, for two applications: they never talk."""
+    inventory.others["proxy2"] = {
+        PROXY: hop_pki.variables(strangers)[PROXY],
+        "nginx_proxy_sites": [{**SITE, "app": "shop"}],
+    }
+    assert inventory.checked("gunicorn_app", "app1")
+    location = {"path": "/notes/", "app": "notes"}
+    inventory.others["proxy2"]["nginx_proxy_sites"][0]["locations"] = [location]
+    said = inventory.refusal("gunicorn_app", "app1")
+    assert said.startswith(f'{PROXY}.certificate of proxy2: "CN=proxies" is refused; accepted: one that is signed by')
+    # It says so in its own check, with the place in its own variables.
+    location["apps"] = "notes"
+    assert inventory.checked("gunicorn_app", "app1")
+    del inventory.others["proxy2"]["nginx_proxy_sites"]
+    assert inventory.checked("gunicorn_app", "app1")
+
+
+def test_an_application_host_looks_once_at_each_proxy_s_sites(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = inventory.apps["app1"]
+    tls = own.pop(APP)
+    listed = [{"name": name, "port": port, "port_tls": tls} for name, port in (("notes", 8001), ("shop", 8002))]
+    listed[1]["port_tls"] = {**tls, "name": "notes"}
+    del own["gunicorn_app_name"]
+    own["gunicorn_app_applications"] = listed
+    host = inventory.host("app1")
+    structure = normalise("gunicorn_app", host)
+    asked: list[str] = []
+    get = Host.get
+
+    def counted(self: Host, name: str, default: t.Any = None) -> t.Any:
+        asked.append(name)
+        return get(self, name, default)
+
+    monkeypatch.setattr(Host, "get", counted)
+    examine("gunicorn_app", host, structure)
+    assert asked.count("nginx_proxy_sites") == 1
 
 
 def _pair(folder: Path, name: str) -> dict[str, str]:
