@@ -155,7 +155,8 @@ def test_a_trial_whose_folder_was_taken_for_a_left_one_makes_another(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between its making and its lock."""
-    real, made = tempfile.mkdtemp, []
+    real: t.Callable[..., str] = tempfile.mkdtemp
+    made: list[str] = []
 
     def cleaned(**options: t.Any) -> str:
         made.append(real(**options))
