@@ -19,6 +19,9 @@ import tempfile
 import time
 import typing as t
 
+#: Seconds by which clocks may differ: a certificate that was made this moment on another machine is valid.
+_CLOCKS = 300
+
 
 class Certificate(t.NamedTuple):
     """What a PEM file's first certificate says. ``not_before`` and ``not_after`` in seconds since the epoch."""
@@ -77,8 +80,7 @@ def problems_of(certificate: str, key: str, domains: t.Iterable[str], now: t.Opt
     except ValueError:
         problems.append("{0} is encrypted, and nobody is there to tell nginx the password".format(key))
     if read.not_after <= (time.time() if now is None else now):
-        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(read.not_after))
-        problems.append("{0} expired on {1}".format(certificate, when))
+        problems.append("{0} expired on {1}".format(certificate, _moment(read.not_after)))
     missing = [domain for domain in domains if not covers(read.names, domain)]
     if missing:
         problems.append(
@@ -87,6 +89,20 @@ def problems_of(certificate: str, key: str, domains: t.Iterable[str], now: t.Opt
             )
         )
     return problems
+
+
+def not_valid_yet(certificate: str) -> t.List[str]:
+    """Return why clients would refuse a certificate that begins later; an empty list for others.
+
+    Apart from :func:`problems_of`, for it is about the user's own. Where one that certbot got seems to begin later, the
+    host's clock is wrong: to order another one, or to serve the self-signed pair instead, would make it worse.
+    """
+    begins = read_certificate(certificate).not_before
+    return ["{0} is valid from {1} on".format(certificate, _moment(begins))] if begins > time.time() + _CLOCKS else []
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 def _mismatch(certificate: str, key: str, reason: str) -> str:

@@ -20,7 +20,11 @@ from ansible_collections.asgi.deploy.plugins.module_utils.certbot_package import
     packaged_version,
 )
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
-from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of, read_certificate
+from ansible_collections.asgi.deploy.plugins.module_utils.certificate import (
+    not_valid_yet,
+    problems_of,
+    read_certificate,
+)
 from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hop, Hops
 from ansible_collections.asgi.deploy.plugins.module_utils.lineage import replaced_by_staging
 from ansible_collections.asgi.deploy.plugins.module_utils.removal import is_kept_data, is_there, somebody_elses
@@ -37,7 +41,8 @@ _OLDEST = "import sys; raise SystemExit(sys.version_info < (3, 9))"
 
 def pair_problem(pair: t.Mapping[str, t.Any]) -> t.Optional[str]:
     """Return the whole refusal of a certificate that nginx could not serve, or None."""
-    for problem in problems_of(pair["certificate"], pair["key"], pair["domains"]):
+    problems = problems_of(pair["certificate"], pair["key"], pair["domains"]) or not_valid_yet(pair["certificate"])
+    for problem in problems:
         field = "key" if problem.startswith(pair["key"]) else "certificate"
         accepted = "a pair that is on the host, matches, is valid and covers " + ", ".join(pair["domains"])
         return "{0}.{1}: {2}; accepted: {3}".format(pair["path"], field, problem, accepted)

@@ -19,6 +19,10 @@ from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, r
 #: For so long a lease lasts from the last time that its release did something on the host.
 SECONDS = 4 * 3600
 
+#: By so many seconds a clock may be set back meanwhile. One that was set back further would make the lease last as much
+#: longer.
+_SET_BACK = 300
+
 _KEYS = {"id": str, "by": str, "since": int, "until": int}
 
 Holder = t.Dict[str, t.Any]
@@ -34,7 +38,7 @@ class Lease:
     def holder(self) -> t.Optional[Holder]:
         """Return who holds it, or None: a dictionary with ``id``, ``by``, ``since`` and ``until``."""
         found = self._read()
-        return found if found and found["until"] > time.time() else None
+        return found if found and 0 < found["until"] - time.time() < SECONDS + _SET_BACK else None
 
     def take(self, identity: str, by: str, take_over: bool = False) -> None:
         """Hold it from now on.

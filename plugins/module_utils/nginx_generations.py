@@ -9,6 +9,7 @@ standard library, and nothing of Ansible.
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import grp
 import os
@@ -20,6 +21,7 @@ import time
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import (
+    LOCKS,
     flip,
     names_below,
     read_text,
@@ -36,6 +38,10 @@ HOME = "/etc/nginx/deploy"
 GROUP = "www-data"
 
 _STAGE = ".stage-"
+
+#: How the folders begin in which check mode tests a tree; each is locked as long as it is used.
+TRIAL = "check-"
+
 _NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([^+]+)\+*")
 _STATUS_PORT = re.compile(r"^\s*listen\s+127\.0\.0\.1:([0-9]+)", re.MULTILINE)
 
@@ -161,6 +167,7 @@ class Generations:
         for name in os.listdir(self.home) if os.path.isdir(self.home) else []:
             if name.startswith(_STAGE):
                 shutil.rmtree(os.path.join(self.home, name))
+        remove_trials(LOCKS)
 
     def stage(self) -> str:
         """Return a new empty folder."""
@@ -214,6 +221,24 @@ class Generations:
         if match is None:
             raise Refusal("the generation {0} has no http/status.conf to confirm it by".format(name))
         return int(match[1])
+
+
+def remove_trials(parent: str) -> None:
+    """Remove what killed trials left below ``parent``, keys and password files; one that is under way keeps its own."""
+    for folder in glob.glob(os.path.join(glob.escape(parent), TRIAL + "*")):
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            # Gone meanwhile, or no folder and none of ours.
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Two may remove the same one.
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(lock)
 
 
 def _kind(path: str) -> str:

@@ -10,6 +10,7 @@ standard library, and nothing of Ansible.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -22,9 +23,11 @@ from ansible_collections.asgi.deploy.plugins.module_utils.host_marks import keep
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx import Nginx, explain
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_caches import caches_of, remove_empty
 from ansible_collections.asgi.deploy.plugins.module_utils.nginx_generations import (
+    TRIAL,
     Generations,
     Refusal,
     id_of,
+    remove_trials,
     write_generation,
 )
 from ansible_collections.asgi.deploy.plugins.module_utils.tls_folder import TlsFolders
@@ -48,8 +51,28 @@ class Files(t.NamedTuple):
 def checked_folder() -> t.Iterator[str]:
     """Give a folder for a tree that is only tested: below /run, since nginx.service does not see the host's /tmp."""
     os.makedirs(LOCKS, mode=0o700, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="check-", dir=LOCKS) as folder:
+    remove_trials(LOCKS)
+    folder, lock = _new_trial()
+    try:
         yield folder
+    finally:
+        shutil.rmtree(folder)
+        os.close(lock)
+
+
+def _new_trial() -> t.Tuple[str, int]:
+    """Return an empty folder, and the lock by which it is known to be in use."""
+    while True:
+        folder = tempfile.mkdtemp(prefix=TRIAL, dir=LOCKS)
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            # Until it is locked, it looks like one that was left.
+            continue
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(folder):
+            return folder, lock
+        os.close(lock)
 
 
 def prove(nginx: Nginx, stage: str, entry: str, files: Files, substitutes: t.Mapping[str, str]) -> None:

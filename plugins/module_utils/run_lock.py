@@ -13,8 +13,13 @@ import uuid
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, locked, read_text, write_file
 
-#: Seconds after which a run that took the lock counts as dead: its controller has gone without a word.
-LEASE = 3600
+#: Seconds after which a run that took the lock counts as dead: its controller has gone without a word. Nothing puts
+#: that off, so it has to do for many slow proxies.
+LEASE = 4 * 3600
+
+#: By so many seconds a clock may be set back meanwhile. One that was set back further would make the lock last as much
+#: longer.
+_SET_BACK = 300
 
 
 class Held(Exception):
@@ -46,7 +51,7 @@ class RunLock:
         """
         with self._alone():
             other = self._read()
-            if other and over not in ("any", other["token"]) and time.time() - other["since"] < LEASE:
+            if other and over not in ("any", other["token"]) and -_SET_BACK < time.time() - other["since"] < LEASE:
                 raise Held(what, other)
             token = str(uuid.uuid4())
             if keep:

@@ -14,7 +14,7 @@ description:
   - Takes a lock on the host for a whole run, and gives it back. A run has no process on the host that could hold one,
     so it is a file below C(/run/asgi-deploy), which is gone with a reboot.
   - Whoever finds it held is told by whom and since when. A run that was killed on this very controller counts as
-    ended, and so does one that began an hour ago.
+    ended, and so does one that began four hours ago.
 author:
   - The asgi.deploy authors (@asgi)
 options:

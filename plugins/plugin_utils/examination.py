@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils import hop_ends
+from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import (
     Host,
     fleet_before,
@@ -17,6 +18,8 @@ from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import (
     sites_of,
 )
 from ansible_collections.asgi.deploy.plugins.plugin_utils.shape import conform
+
+_TLS, _SITES = "nginx_proxy_app_tls", "nginx_proxy_sites"
 
 
 def examine(role: str, host: Host, structure: Mapping[str, t.Any]) -> list[str]:
@@ -34,11 +37,31 @@ def examine(role: str, host: Host, structure: Mapping[str, t.Any]) -> list[str]:
         return hop_ends.examine_proxy(structure["identity"], places)
     if role == "gunicorn_app":
         secured = [item for item in structure["applications"] if (item.get("hop") or {}).get("tls")]
-        clients = [(other.name, _app_tls(other)) for other in (host.hosts_of("proxies") or []) if secured]
-        return [warning for one in secured for warning in hop_ends.examine_application(one, clients)]
+        clients = _clients((host.hosts_of("proxies") or []) if secured else [])
+        return [
+            warning
+            for one in secured
+            for warning in hop_ends.examine_application(one, clients.get(one["name"], {}).items())
+        ]
     return []
 
 
-def _app_tls(proxy: Host) -> t.Any:
-    name = "nginx_proxy_app_tls"
-    return conform({name: options_of("nginx_proxy")[name]}, {name: proxy.get(name)})[name]
+def _clients(proxies: t.Iterable[Host]) -> dict[str, dict[str, t.Any]]:
+    """Return the proxies that pass requests on to each application, with their certificates.
+
+    One that has none, or whose variables cannot be read, is left out: its own check says so.
+    """
+    found: dict[str, dict[str, t.Any]] = {}
+    for proxy in proxies:
+        tls = proxy.get(_TLS)
+        if tls is None:
+            continue
+        # Not all of the role's: others may need facts of that host, and nobody may have gathered any.
+        options = {name: options_of("nginx_proxy")[name] for name in (_TLS, _SITES)}
+        try:
+            read = conform(options, {_TLS: tls, _SITES: proxy.get(_SITES)})
+        except Refused:
+            continue
+        for app in {app for site in read[_SITES] or [] for app in named_by(site)}:
+            found.setdefault(app or "", {})[proxy.name] = read[_TLS]
+    return found

@@ -33,20 +33,19 @@ def examine_proxy(own: Identity, places: t.Iterable[Place]) -> list[str]:
 
 
 def examine_application(
-    application: t.Mapping[str, t.Any], proxies: t.Iterable[tuple[str, t.Mapping[str, t.Any] | None]]
+    application: t.Mapping[str, t.Any], proxies: t.Iterable[tuple[str, t.Mapping[str, t.Any]]]
 ) -> list[str]:
-    """Refuse an application's certificates, or those of the proxies.
+    """Refuse an application's certificates, or those of the proxies that pass requests on to it.
 
-    :param proxies: the name of each, and its ``nginx_proxy_app_tls``. Whether one needs any, its own check says.
+    :param proxies: the name of each, and its ``nginx_proxy_app_tls``
     :returns: warnings of its own that will soon have expired
     :raises Refused: naming the proxy where it is another one's
     """
     own, place = application["hop"]["tls"]["identity"], application["places"]["port_tls"]
     refuse_pair(place, own, "server", application["hop"]["tls"]["name"])
     for proxy, given in proxies:
-        if given is not None:
-            of = f" of {proxy}"
-            theirs = {key: read_part(_PROXY, given, key) for key in ("ca", "certificate")}
-            refuse_stranger(f"{_PROXY}.certificate{of}", theirs["certificate"], f"{place}.ca", own.ca)
-            refuse_stranger(f"{place}.certificate", own.certificate, f"{_PROXY}.ca{of}", theirs["ca"])
+        of = f" of {proxy}"
+        theirs = {key: read_part(_PROXY, given, key) for key in ("ca", "certificate")}
+        refuse_stranger(f"{_PROXY}.certificate{of}", theirs["certificate"], f"{place}.ca", own.ca)
+        refuse_stranger(f"{place}.certificate", own.certificate, f"{_PROXY}.ca{of}", theirs["ca"])
     return soon_refused(place, own)

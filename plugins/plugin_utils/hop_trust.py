@@ -26,6 +26,9 @@ with contextlib.suppress(ImportError):
 #: More than anybody's chain has.
 _LONGEST = 8
 
+#: Clocks differ: one that was made this moment on another machine is valid.
+_CLOCKS = datetime.timedelta(minutes=5)
+
 _WORDS = {"server": "serverAuth", "client": "clientAuth"}
 
 
@@ -41,8 +44,11 @@ def refuse_pair(path: str, own: Identity, usage: str, name: str | None = None) -
     if _public(leaf) != _public(_key(f"{path}.key", own.key)):
         raise Refused(f"{path}.key", HIDDEN, f"the key of the certificate ({shown})")
     if leaf.not_valid_after_utc <= _now():
-        when = leaf.not_valid_after_utc.strftime("%Y-%m-%d %H:%M:%S UTC")
+        when = _moment(leaf.not_valid_after_utc)
         raise Refused(f"{path}.certificate", shown, f"one that is valid; this one expired on {when}")
+    if _is_early(leaf):
+        when = _moment(leaf.not_valid_before_utc)
+        raise Refused(f"{path}.certificate", shown, f"one that is valid; this one is valid from {when} on")
     names = _names(leaf)
     if name is not None and not _covers(names, name):
         has = ", ".join(sorted(names)) or "no name"
@@ -130,7 +136,7 @@ def _is_for(certificate: x509.Certificate, usage: str) -> bool:
 
 
 def _has_signed(issuer: x509.Certificate, certificate: x509.Certificate, leaf: x509.Certificate) -> bool:
-    if issuer.subject != certificate.issuer or issuer.not_valid_after_utc <= _now():
+    if issuer.subject != certificate.issuer or issuer.not_valid_after_utc <= _now() or _is_early(issuer):
         return False
     # A certificate that is its own authority is one without being a CA.
     if issuer != leaf and not _is_authority(issuer):
@@ -147,6 +153,14 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
     except x509.ExtensionNotFound:
         return False
+
+
+def _is_early(certificate: x509.Certificate) -> bool:
+    return certificate.not_valid_before_utc > _now() + _CLOCKS
+
+
+def _moment(when: datetime.datetime) -> str:
+    return when.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _now() -> datetime.datetime:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from ansible_collections.asgi.deploy.plugins.module_utils import input_checks
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_venv import Environments
-from ansible_collections.asgi.deploy.plugins.module_utils.certificate import read_certificate
+from ansible_collections.asgi.deploy.plugins.module_utils.certificate import problems_of, read_certificate
 
 MakePair = t.Callable[..., Path]
 Params = dict[str, t.Any]
@@ -68,6 +69,26 @@ def test_a_pair_that_will_soon_have_expired(make_pair: MakePair, monkeypatch: py
     [warning] = input_checks.pair_warnings([pair, pair])
     assert warning.startswith(f"{certificate} expires on ")
     assert warning.endswith(", in 27 hours, and nothing here renews it")
+
+
+@pytest.mark.parametrize(("ahead", "refused"), [(290, False), (310, True)])
+def test_a_pair_that_is_not_valid_yet(
+    make_pair: MakePair, monkeypatch: pytest.MonkeyPatch, ahead: int, refused: bool
+) -> None:
+    """Browsers would refuse it. Some minutes are only a difference of two clocks."""
+    folder = make_pair("a.example.com")
+    certificate, key = (str(folder / f"{name}.pem") for name in ("fullchain", "privkey"))
+    pair = {"path": "x.tls", "certificate": certificate, "key": key, "domains": ["a.example.com"]}
+    begins = read_certificate(certificate).not_before
+    monkeypatch.setattr("time.time", lambda: begins - ahead)
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(begins))
+    line = (
+        f"x.tls.certificate: {certificate} is valid from {when} on; accepted: a pair that is on the host, matches, is "
+        "valid and covers a.example.com"
+    )
+    assert input_checks.pair_problem(pair) == (line if refused else None)
+    # What certbot got stays in use: the host's clock is wrong, and another order would not mend that.
+    assert problems_of(certificate, key, []) == []
 
 
 def test_a_place_that_is_taken(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.asgi.deploy.plugins.module_utils import atomic, health_marks, nginx_switch
+from ansible_collections.asgi.deploy.plugins.module_utils import atomic, health_marks, nginx_generations, nginx_switch
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import locked
 from ansible_collections.asgi.deploy.plugins.module_utils.health_marks import Marks
 from ansible_collections.asgi.deploy.plugins.module_utils.host_marks import FILE, id_of_marks, marks_of, with_marks
@@ -69,7 +69,8 @@ class FakeNginx:
 
 @pytest.fixture
 def generations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generations:
-    monkeypatch.setattr(atomic, "LOCKS", str(tmp_path / "run"))
+    for module in (atomic, nginx_generations):
+        monkeypatch.setattr(module, "LOCKS", str(tmp_path / "run"))
     monkeypatch.setattr(health_marks, "ENTRY", str(tmp_path / "nginx.conf"))
     monkeypatch.setattr(nginx_switch, "ERROR_LOG", str(tmp_path / "error.log"))
     found = Generations(str(tmp_path / "deploy"))

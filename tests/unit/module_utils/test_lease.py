@@ -77,6 +77,15 @@ def test_its_end_comes_by_itself(lease: Lease, monkeypatch: pytest.MonkeyPatch) 
     lease.require("ours")
 
 
+@pytest.mark.parametrize(("back", "held"), [(200, True), (500, False)])
+def test_a_clock_that_was_set_back_does_not_make_it_last(
+    lease: Lease, monkeypatch: pytest.MonkeyPatch, back: int, held: bool
+) -> None:
+    lease.take("theirs", "alice@laptop")
+    later(monkeypatch, -back)
+    assert (lease.holder() is not None) is held
+
+
 def test_each_step_puts_its_end_off(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
     lease.take("ours", "alice@laptop")
     since = json.loads(Path(lease.path).read_text())["since"]

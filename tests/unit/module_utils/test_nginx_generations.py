@@ -25,9 +25,10 @@ A_AGAIN = "20260104T000000Z-aaa"
 
 
 @pytest.fixture(autouse=True)
-def _own_group(monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_group_and_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # Whoever runs the tests may give files to their own group only.
     monkeypatch.setattr(nginx_generations, "group_id", os.getgid)
+    monkeypatch.setattr(nginx_generations, "LOCKS", str(tmp_path / "run"))
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -90,7 +92,8 @@ class Host:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(nginx_generations, "group_id", os.getgid)
     monkeypatch.setattr(tls_folder, "LINEAGES", str(tmp_path / "live"))
-    monkeypatch.setattr(nginx_switch, "LOCKS", str(tmp_path / "run"))
+    for module in (nginx_generations, nginx_switch):
+        monkeypatch.setattr(module, "LOCKS", str(tmp_path / "run"))
     entry = tmp_path / "nginx.conf"
     entry.write_text("include deploy/current/main.conf;\n", encoding="utf-8")
     monkeypatch.setattr(nginx_switch, "ENTRY", str(entry))
@@ -115,6 +118,57 @@ def test_a_tree_in_check_mode_lies_where_the_sandbox_sees_it(host: Host, tmp_pat
         assert Path(folder).parent == tmp_path / "run"
         assert [stat.S_IMODE(os.stat(path).st_mode) for path in (folder, tmp_path / "run")] == [0o700, 0o700]
     assert not os.path.exists(folder)
+
+
+def killed_trial(run: Path) -> Path:
+    """Return what a killed trial has left: password files and a key lie in it."""
+    before = set(run.glob("*"))
+    trial = os.fork()
+    if trial == 0:
+        with checked_folder() as folder:
+            (Path(folder) / "pair.pem").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(trial, 0)
+    [left] = set(run.glob("*")) - before
+    assert (left / "pair.pem").exists()
+    return left
+
+
+def test_what_a_killed_trial_left_is_removed(host: Host, tmp_path: Path) -> None:
+    """By the next trial and by the next change; never what another trial is using just now."""
+    run = tmp_path / "run"
+    left = killed_trial(run)
+    with checked_folder() as used:
+        assert not left.exists()
+        left = killed_trial(run)
+        with checked_folder() as other:
+            assert sorted(path.name for path in run.iterdir()) == sorted(map(os.path.basename, (used, other)))
+        left = killed_trial(run)
+        (run / "checked").touch()
+        host.generations.clean()
+        assert not left.exists()
+        assert os.path.isdir(used)
+    assert os.listdir(run) == ["checked"]
+
+
+def test_a_trial_whose_folder_was_taken_for_a_left_one_makes_another(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its making and its lock."""
+    real: t.Callable[..., str] = tempfile.mkdtemp
+    made: list[str] = []
+
+    def cleaned(**options: t.Any) -> str:
+        made.append(real(**options))
+        if len(made) == 1:
+            host.generations.clean()
+            assert not os.path.exists(made[0])
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", cleaned)
+    with checked_folder() as folder:
+        assert [folder] == made[1:]
+        assert os.path.isdir(folder)
 
 
 def test_what_is_live_and_not_loaded_is_loaded(host: Host) -> None:

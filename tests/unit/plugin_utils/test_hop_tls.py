@@ -14,6 +14,9 @@ from pathlib import Path
 
 import hop_pki
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils import hop_trust
 from ansible_collections.asgi.deploy.plugins.plugin_utils.app_hop import hop_files
@@ -65,18 +68,19 @@ def leaf(folder: Path, name: str, *options: str) -> None:
 
 
 class Inventory:
-    """Application hosts and a proxy; ``own``: what single hosts have besides."""
+    """Application hosts and a proxy; ``others``: further proxies."""
 
     def __init__(self, least: dict[str, Variables], files: Path) -> None:
         tls = hop_pki.variables(files)
         self.apps = {name: {**least["gunicorn_app"], APP: tls[APP]} for name in ("app1", "app2")}
         self.proxy: Variables = {"nginx_proxy_sites": [SITE], PROXY: tls[PROXY]}
+        self.others: dict[str, Variables] = {}
 
     def host(self, name: str, **more: t.Any) -> Host:
-        everybody = {**self.apps, "proxy1": {**self.apps.get("proxy1", {}), **self.proxy}}
+        everybody = {**self.apps, "proxy1": {**self.apps.get("proxy1", {}), **self.proxy}, **self.others}
         known = {
             "inventory_hostname": name,
-            "groups": {"apps": list(self.apps), "proxies": ["proxy1"]},
+            "groups": {"apps": list(self.apps), "proxies": ["proxy1", *self.others]},
             "hostvars": everybody,
             "ansible_facts": FACTS,
             **everybody[name],
@@ -295,6 +299,47 @@ def test_proxies_that_an_application_host_would_not_let_in(inventory: Inventory,
     assert said.startswith(f'{PROXY}.certificate of proxy1: "CN=proxies" is refused; accepted: one that is signed by')
 
 
+def test_proxies_that_pass_on_to_others_only(inventory: Inventory, strangers: Path) -> None:
+    """Two proxies with two authorities, for two applications: they never talk."""
+    inventory.others["proxy2"] = {
+        PROXY: hop_pki.variables(strangers)[PROXY],
+        "nginx_proxy_sites": [{**SITE, "app": "shop"}],
+    }
+    assert inventory.checked("gunicorn_app", "app1")
+    location = {"path": "/notes/", "app": "notes"}
+    inventory.others["proxy2"]["nginx_proxy_sites"][0]["locations"] = [location]
+    said = inventory.refusal("gunicorn_app", "app1")
+    assert said.startswith(f'{PROXY}.certificate of proxy2: "CN=proxies" is refused; accepted: one that is signed by')
+    # It says so in its own check, with the place in its own variables.
+    location["apps"] = "notes"
+    assert inventory.checked("gunicorn_app", "app1")
+    del inventory.others["proxy2"]["nginx_proxy_sites"]
+    assert inventory.checked("gunicorn_app", "app1")
+
+
+def test_an_application_host_looks_once_at_each_proxy_s_sites(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = inventory.apps["app1"]
+    tls = own.pop(APP)
+    listed = [{"name": name, "port": port, "port_tls": tls} for name, port in (("notes", 8001), ("shop", 8002))]
+    listed[1]["port_tls"] = {**tls, "name": "notes"}
+    del own["gunicorn_app_name"]
+    own["gunicorn_app_applications"] = listed
+    host = inventory.host("app1")
+    structure = normalise("gunicorn_app", host)
+    asked: list[str] = []
+    get = Host.get
+
+    def counted(self: Host, name: str, default: t.Any = None) -> t.Any:
+        asked.append(name)
+        return get(self, name, default)
+
+    monkeypatch.setattr(Host, "get", counted)
+    examine("gunicorn_app", host, structure)
+    assert asked.count("nginx_proxy_sites") == 1
+
+
 def _pair(folder: Path, name: str) -> dict[str, str]:
     return {"certificate": f"{folder}/{name}.pem", "key": f"{folder}/{name}.key"}
 
@@ -345,6 +390,48 @@ def test_what_has_expired(inventory: Inventory, monkeypatch: pytest.MonkeyPatch)
     ):
         line = f"{name} is refused; accepted: one that is valid; this one expired on "
         assert inventory.refusal(role, host).startswith(line)
+
+
+@pytest.mark.parametrize(("ahead", "accepted"), [(4, True), (6, False)])
+def test_what_is_not_valid_yet(
+    inventory: Inventory, files: Path, monkeypatch: pytest.MonkeyPatch, ahead: int, accepted: bool
+) -> None:
+    """Some minutes are only a difference of two clocks."""
+    made = max(_read(files / name).not_valid_before_utc for name in ("ca.pem", "notes.pem", "proxies.pem"))
+    monkeypatch.setattr(hop_trust, "_now", lambda: made - datetime.timedelta(minutes=ahead))
+    for role, host, name in (
+        ("gunicorn_app", "app1", f'{APP}.certificate: "CN=notes"'),
+        ("nginx_proxy", "proxy1", f'{PROXY}.certificate: "CN=proxies"'),
+    ):
+        if accepted:
+            assert inventory.checked(role, host)
+        else:
+            line = f"{name} is refused; accepted: one that is valid; this one is valid from 20"
+            assert inventory.refusal(role, host).startswith(line)
+            assert inventory.refusal(role, host).endswith(" UTC on")
+
+
+def test_an_authority_that_is_not_valid_yet(inventory: Inventory, files: Path) -> None:
+    """Who checks a chain checks the time of each of its certificates."""
+    ca, key = _read(files / "ca.pem"), serialization.load_pem_private_key((files / "ca.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    for days, accepted in ((0, True), (1, False)):
+        begins = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+        again = x509.CertificateBuilder(
+            ca.issuer, ca.subject, ca.public_key(), x509.random_serial_number(), begins, ca.not_valid_after_utc
+        )
+        for extension in ca.extensions:
+            again = again.add_extension(extension.value, extension.critical)
+        (files / "ca.pem").write_bytes(again.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        for role, host in (("gunicorn_app", "app1"), ("nginx_proxy", "proxy1")):
+            if accepted:
+                assert inventory.checked(role, host)
+            else:
+                assert "accepted: one that is signed by what" in inventory.refusal(role, host)
+
+
+def _read(path: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(path.read_bytes())
 
 
 def test_what_will_soon_have_expired(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
