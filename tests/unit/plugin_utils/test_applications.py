@@ -67,6 +67,7 @@ def test_each_knows_where_it_was_written(run: Run) -> None:
         "proxy_group": "gunicorn_app_proxy_group",
         "port": "gunicorn_app_port",
         "port_tls": "gunicorn_app_port_tls",
+        "release": "gunicorn_app_release",
     }
 
 
