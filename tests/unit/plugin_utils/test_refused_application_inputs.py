@@ -263,7 +263,10 @@ def test_complete(normalised: Normalise, application_folder: Path) -> None:
             "python": "/usr/bin/python3",
             "proxy_group": "www-data",
             "releases": 3,
-            "places": {name: f"gunicorn_app_{name}" for name in ("name", "python", "proxy_group", "port", "port_tls")},
+            "places": {
+                name: f"gunicorn_app_{name}"
+                for name in ("name", "python", "proxy_group", "port", "port_tls", "release")
+            },
         }
         == structure
     )
