@@ -284,6 +284,10 @@ class TestSummary:
             "the lock could not be given back on web3: it ends by itself",
         ]
 
+    def test_an_application_that_alone_was_meant_is_named(self) -> None:
+        entries = [begin(only="notes"), *map(lock, HOSTS), *map(prepared, HOSTS), *(free(host, "1-a") for host in HOSTS)]
+        assert "only notes (app=notes), no other application of these hosts" in summary.table(summary.report(entries))
+
     def test_what_was_not_counted_is_said(self) -> None:
         lines = summary.table(summary.report([*PREPARED, live("web1"), *(free(host, "2-b") for host in HOSTS)]))
         assert lines[1] == "web1  1-a   2-b  2.5      live       not counted    -"
