@@ -285,7 +285,12 @@ class TestSummary:
         ]
 
     def test_an_application_that_alone_was_meant_is_named(self) -> None:
-        entries = [begin(only="notes"), *map(lock, HOSTS), *map(prepared, HOSTS), *(free(host, "1-a") for host in HOSTS)]
+        entries = [
+            begin(only="notes"),
+            *map(lock, HOSTS),
+            *map(prepared, HOSTS),
+            *(free(host, "1-a") for host in HOSTS),
+        ]
         assert "only notes (app=notes), no other application of these hosts" in summary.table(summary.report(entries))
 
     def test_what_was_not_counted_is_said(self) -> None:
