@@ -237,7 +237,7 @@ class TestPoison:
     def test_another_path_that_means_the_same_is_not_the_same(self, machine: Machine) -> None:
         # The application sees the path as it was sent, and may answer otherwise.
         target, _ = path("/minute/")
-        machine.ask(CACHE + target.replace("/minute/", "/minute/x/../"), "--path-as-is")
+        machine.ask(CACHE + target.replace("/minute/", "/minute/./"), "--path-as-is")
         assert machine.ask(CACHE + target).json()["target"] == target
 
 

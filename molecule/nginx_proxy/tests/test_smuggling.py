@@ -436,16 +436,40 @@ class TestPaths:
             pytest.param(get(target=target), target, id=target)
             for target in (
                 "/MARK%0d%0aX-Evil:%201",
-                "/MARK%2f..%2fx",
-                "/MARK/../x?MARK",
                 "/MARK%20x?a=%0d%0a",
                 "/MARK//x",
+                "/MARK/..x/x../...",
+                "/MARK/./x",
+                "/MARK?%2f../%2f",
                 "/MARK?/../x",
             )
         ],
     )
     def test_the_application_sees_the_path_as_it_was_sent(self, told: dict[str, Told], word: str, passed: str) -> None:
         assert told[word].request["target"] == passed.replace("MARK", word)
+
+    @pytest.mark.parametrize(
+        "word",
+        [
+            pytest.param(get(target=target), id=target)
+            for target in (
+                "/inside/../MARK",
+                "/MARK/x/..",
+                "/inside/%2e%2e/MARK",
+                "/inside/.%2E/MARK",
+                "/inside%2f..%2fMARK",
+                "/inside/..%2FMARK",
+                "/inside/../MARK?a=b",
+                "/inside/..?MARK",
+                "/inside/..#MARK",
+                f"https://{NAME}/inside/../MARK",
+                "/MARK/x/../y",
+            )
+        ],
+    )
+    def test_nobody_leaves_a_rule_by_dots_that_only_nginx_resolves(self, told: dict[str, Told], word: str) -> None:
+        assert told[word].status == "400"
+        assert told[word].requests == []
 
     @pytest.mark.parametrize("word", [get(target="/MARK%00"), get(target="/MARK%"), get(target="/MARK%0")])
     def test_what_is_no_path_is_refused(self, told: dict[str, Told], word: str) -> None:
