@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,11 +37,14 @@ class Done(NamedTuple):
 class Run:
     def __init__(self, play: Playbook, proxy: Machine, apps: list[Machine], folder: Path) -> None:
         self.play, self.proxy, self.apps, self.path = play, proxy, apps, folder / "report.json"
+        # A rollback does nothing on proxies.
+        self.without_proxy = replace(play, hosts=[app.name for app in apps])
 
     def __call__(self, playbook: str, code: int, **extra: Any) -> Done:
         self.path.unlink(missing_ok=True)
         with load([self.proxy]) as loads:
-            outcome = self.play(extra={"release_report": str(self.path), **extra}, code=code, playbook=playbook)
+            play = self.play if playbook == RELEASE else self.without_proxy
+            outcome = play(extra={"release_report": str(self.path), **extra}, code=code, playbook=playbook)
             wait_for_one_slot(self.apps)
         return Done(outcome, json.loads(self.path.read_text(encoding="utf-8")), loads[self.proxy.name])
 
