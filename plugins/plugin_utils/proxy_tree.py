@@ -99,6 +99,9 @@ def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, host: HostFact
     """Return what the templates see: the normalised structure, and what the host's nginx makes of it."""
     locations = [location for site in proxy["sites"] for location in site["locations"]]
     peers = list(peers_of(proxy["other_proxies"], host.addresses).values())
+    in_front = proxy["client_address"]
+    # By the PROXY protocol TCP is passed through: X-Forwarded-Proto is the client's own word.
+    told = bool(in_front["trusted"]) and not in_front["proxy_protocol"]
     return {
         **proxy,
         "nginx": nginx,
@@ -110,6 +113,8 @@ def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, host: HostFact
         "curves": _curves(proxy["tls_policy"]["curves"], nginx),
         "http_files": _http_files(proxy, nginx, peers),
         "challenge_peers": peers,
+        "scheme": "$client_scheme" if told else "$scheme",
+        "port": "$client_port" if told else "$server_port",
         "header_values": _header_values(proxy["sites"]),
         "compressed_types": _COMPRESSED_TYPES,
         "default_pair": DEFAULT_PAIR,

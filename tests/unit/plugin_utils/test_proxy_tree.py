@@ -308,6 +308,29 @@ def test_what_a_client_cannot_choose(make_tree: t.Callable[..., Tree]) -> None:
     assert "$proxy_add_x_forwarded_for" not in text
 
 
+@pytest.mark.parametrize(
+    ("client_address", "scheme", "port"),
+    [
+        ({}, "$scheme", "$server_port"),
+        ({"trusted": ["192.0.2.0/24"]}, "$client_scheme", "$client_port"),
+        # What passes TCP through passes the client's own headers through.
+        ({"trusted": ["192.0.2.0/24"], "proxy_protocol": True}, "$scheme", "$server_port"),
+    ],
+    ids=["nobody in front", "http", "tcp"],
+)
+def test_whose_scheme_is_believed(
+    normalised: Normalise, render: Render, client_address: dict[str, t.Any], scheme: str, port: str
+) -> None:
+    site = {**NOTES, "cache": {}}
+    proxy = normalised("nginx_proxy", nginx_proxy_sites=[site], nginx_proxy_client_address=client_address)
+    files = build_tree(render, proxy, nginx_version(DEBIAN_13), HostFacts(ipv6=True)).files
+    text = "\n".join(files.values())
+    assert f"\nproxy_set_header X-Forwarded-Proto {scheme};\nproxy_set_header X-Forwarded-Host" in text
+    assert f"\nproxy_set_header X-Forwarded-Port {port};\n" in text
+    assert f'\nproxy_cache_key "{scheme}://$host$request_uri";\n' in text
+    assert ("$http_x_forwarded_proto" in text) == ("$from_trusted_proxy" in text) == (scheme == "$client_scheme")
+
+
 def to(*servers: str) -> dict[str, t.Any]:
     return {"name": "other", "domains": ["other.example.com"], "upstream": {"servers": list(servers)}}
 
