@@ -261,6 +261,14 @@ def test_headers_of_a_site(make_tree: t.Callable[..., Tree]) -> None:
             assert not names or {"X-Content-Type-Options", "X-Request-ID"} < names
 
 
+def test_the_applications_own_id_does_not_pass(make_tree: t.Callable[..., Tree]) -> None:
+    """Beside nginx's there would be two, and out of a cache that of another request."""
+    tree = make_tree("three")
+    assert [directive["args"] for directive in tree.http("proxy_hide_header")] == [["X-Request-ID"], ["X-Cache"]]
+    # One further inside would drop these there.
+    assert sum(text.count("\nproxy_hide_header") for text in tree.files.values()) == 2
+
+
 @pytest.mark.parametrize("port", ["80", "443"])
 def test_below_a_wildcard_only_names_are_names(make_tree: t.Callable[..., Tree], port: str) -> None:
     # evil.example#.notes.example.com is a Host that nginx lets pass, and an application would link to.
