@@ -261,6 +261,18 @@ def test_headers_of_a_site(make_tree: t.Callable[..., Tree]) -> None:
             assert not names or {"X-Content-Type-Options", "X-Request-ID"} < names
 
 
+def test_headers_of_our_own_pages_are_ours(make_tree: t.Callable[..., Tree]) -> None:
+    """The answer that a page takes the place of is gone with its headers: it must not keep ours from being sent."""
+    tree = make_tree("three")
+    [plain] = [block for block in tree.servers("80") if ["plain.example.com"] in args_of(block, "server_name")]
+    pages = next(directive["block"] for directive in plain if directive["args"] == ["/_error_pages/"])
+    added = {args[0]: args[1:] for args in args_of(pages, "add_header")}
+    assert added["Content-Security-Policy"] == ["default-src 'self'; img-src *", "always"]
+    own = {directive["args"][1] for directive in tree.http("map") if "$upstream_http" in directive["args"][0]}
+    assert not own & {args[0] for args in added.values()}
+    assert [*added] == [*(args[0] for args in args_of(plain, "add_header")), "Cache-Control"]
+
+
 def test_the_applications_own_id_does_not_pass(make_tree: t.Callable[..., Tree]) -> None:
     """Beside nginx's there would be two, and out of a cache that of another request."""
     tree = make_tree("three")
