@@ -147,11 +147,16 @@ class Generations:
         return name
 
     def _previous(self, live: t.Optional[str]) -> t.Optional[str]:
-        ids = {one.name: one.id for one in self.all()}
         names = self.confirmed()
         if live in names and names[-1] != live:
             # Killed on the way back to this one: the same command ends it, and does not go back further.
             return live
+        return self._before(live)
+
+    def _before(self, live: t.Optional[str]) -> t.Optional[str]:
+        """Return what nginx served before ``live``."""
+        ids = {one.name: one.id for one in self.all()}
+        names = self.confirmed()
         before = names[: names.index(live)] if live in names else names
         # One with the live one's id is the same configuration: it came back after another.
         return next((name for name in reversed(before) if ids[name] != ids.get(live or "")), None)
@@ -192,10 +197,14 @@ class Generations:
             flip(self.current, os.path.join("generations", name))
 
     def prune(self, keep: int) -> None:
-        """Remove the oldest but ``keep``, and never the live one."""
+        """Remove the oldest but ``keep``, and never the live one, nor the one before it.
+
+        That one may be the oldest, after a way back to it: without it nobody could go back once more.
+        """
         live = self.live()
-        names = [one.name for one in self.all() if one.name != live]
-        for name in names[: max(0, len(names) - (keep - 1))]:
+        never = {live, self._before(live)} - {None}
+        names = [one.name for one in self.all() if one.name not in never]
+        for name in names[: max(0, len(names) + len(never) - keep)]:
             self.remove(name)
 
     def remove(self, name: str) -> None:

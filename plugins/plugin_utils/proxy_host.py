@@ -128,6 +128,9 @@ def _client_address(given: Values) -> dict[str, t.Any]:
         raise Refused(f"{path}.trusted", [], "the networks of the proxies in front, which the rest is about")
     if header != _HEADER and given["proxy_protocol"]:
         raise Refused(f"{path}.header", header, "no header with proxy_protocol, which carries the address itself")
+    if headers and given["proxy_protocol"]:
+        # What passes TCP through sets none, and cannot take out a client's.
+        raise Refused(f"{path}.headers", headers, "no headers with proxy_protocol: they are then the clients' own")
     return {
         "trusted": trusted,
         "header": "proxy_protocol" if given["proxy_protocol"] else header,

@@ -50,6 +50,8 @@ POLICY = "content_security_policy"
 
 #: Where the pages of a site are, in its folder.
 _PAGES = "pages"
+#: Their security headers. No location has a file of this name.
+_PAGE_HEADERS = "page_headers"
 
 #: What nginx shows to application hosts, and what they are known by.
 APP_PAIR = "app_tls/pair.pem"
@@ -99,6 +101,9 @@ def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, host: HostFact
     """Return what the templates see: the normalised structure, and what the host's nginx makes of it."""
     locations = [location for site in proxy["sites"] for location in site["locations"]]
     peers = list(peers_of(proxy["other_proxies"], host.addresses).values())
+    in_front = proxy["client_address"]
+    # By the PROXY protocol TCP is passed through: X-Forwarded-Proto is the client's own word.
+    told = bool(in_front["trusted"]) and not in_front["proxy_protocol"]
     return {
         **proxy,
         "nginx": nginx,
@@ -110,6 +115,8 @@ def _structure(proxy: t.Mapping[str, t.Any], nginx: NginxVersion, host: HostFact
         "curves": _curves(proxy["tls_policy"]["curves"], nginx),
         "http_files": _http_files(proxy, nginx, peers),
         "challenge_peers": peers,
+        "scheme": "$client_scheme" if told else "$scheme",
+        "port": "$client_port" if told else "$server_port",
         "header_values": _header_values(proxy["sites"]),
         "compressed_types": _COMPRESSED_TYPES,
         "default_pair": DEFAULT_PAIR,
@@ -217,7 +224,8 @@ def _site_files(
 
 
 def _header_sets(site: t.Mapping[str, t.Any], values: t.Mapping[tuple[str, str], str]) -> list[dict[str, t.Any]]:
-    """Return the files of a site's security headers: its own, and those of each location that has other ones."""
+    """Return the files of a site's security headers: its own, its pages', and those of locations that have others."""
+    site_wide = _with_docs(site, site["headers"])
     own = [
         {
             "file": f"security_headers_{location['slug']}",
@@ -226,13 +234,19 @@ def _header_sets(site: t.Mapping[str, t.Any], values: t.Mapping[tuple[str, str],
         for location in site["locations"] + site["static"]
         if location["headers"]
     ]
-    return [{"file": "security_headers", "headers": _variables(_with_docs(site, site["headers"]), values)}, *own]
+    # Not the variables: these are empty where the answer that a page replaces had the header, and it is gone with it.
+    of_pages = [{"name": item["name"], "value": f'"{item["value"]}"'} for item in site_wide]
+    return [
+        {"file": "security_headers", "headers": _variables(site_wide, values)},
+        {"file": _PAGE_HEADERS, "headers": of_pages},
+        *own,
+    ]
 
 
 def _variables(
     headers: t.Sequence[t.Mapping[str, str]], values: t.Mapping[tuple[str, str], str]
 ) -> list[dict[str, str]]:
-    return [{"name": item["name"], "variable": values[item["slug"], item["value"]]} for item in headers]
+    return [{"name": item["name"], "value": values[item["slug"], item["value"]]} for item in headers]
 
 
 def _header_values(sites: t.Sequence[t.Mapping[str, t.Any]]) -> dict[tuple[str, str], str]:

@@ -46,6 +46,15 @@ class TestWhatIsKept:
         target, _ = path("/", KEEP)
         assert len({machine.ask(CACHE + target).header("x-request-id") for _ in range(3)}) == 3
 
+    def test_the_applications_own_do_not_pass(self, machine: Machine) -> None:
+        """Kept, they would be those of another request; each comes once."""
+        for place, expected in (("/", ["MISS", "HIT"]), ("/off/", [])):
+            target, _ = path(place, KEEP, "header=X-Request-ID:own", "header=X-Cache:own")
+            answers = [machine.ask(CACHE + target) for _ in range(2)]
+            assert [value for answer in answers for value in answer.headers.get("x-cache", [])] == expected
+            ids = {answer.header("x-request-id") for answer in answers}
+            assert len(ids - {"own"}) == 2
+
     def test_without_a_word_of_the_application_nothing_is_kept(self, machine: Machine) -> None:
         assert twice(machine, CACHE + path()[0]) == ["MISS", "MISS"]
 

@@ -121,7 +121,7 @@ class TestProxyProtocol:
             play(code=0)
 
     def speak(self, machine: Machine, preamble: str, **wanted: Any) -> str:
-        wanted = {"source": BALANCER, "name": "access.example.test", "port": 443, "path": "/", **wanted}
+        wanted = {"source": BALANCER, "name": "access.example.test", "port": 443, "path": "/", "lines": [], **wanted}
         return str(machine.python("proxy_protocol.py", json.dumps({**wanted, "preamble": preamble})))
 
     @pytest.mark.parametrize(
@@ -143,6 +143,21 @@ class TestProxyProtocol:
         for client, status in (("127.0.0.4", 200), (CLIENT, 403)):
             answer = self.speak(machine, f"PROXY TCP4 {client} 127.0.0.1 55555 443\r\n", path="/inside/")
             assert answer.startswith(f"HTTP/1.1 {status} ")
+
+    @pytest.mark.parametrize(
+        ("name", "port", "chosen", "scheme"),
+        [("access.example.test", 443, "http", "https"), ("unencrypted.example.test", 80, "https", "http")],
+    )
+    def test_the_clients_headers_are_not_believed(
+        self, machine: Machine, name: str, port: int, chosen: str, scheme: str
+    ) -> None:
+        # The balancer passes TCP through: these are the client's.
+        lines = [f"X-Forwarded-Proto: {chosen}", "X-Forwarded-Port: 1", "X-Forwarded-For: 198.51.100.66"]
+        preamble = f"PROXY TCP4 {CLIENT} 127.0.0.1 55555 {port}\r\n"
+        answer = self.speak(machine, preamble, name=name, port=port, lines=lines)
+        headers = dict(json.loads(answer.partition("\r\n\r\n")[2])["headers"])
+        assert (headers["x-forwarded-proto"], headers["x-forwarded-port"]) == (scheme, str(port))
+        assert headers["x-forwarded-for"] == CLIENT
 
     @pytest.mark.parametrize("port", [80, 443])
     def test_who_does_not_speak_it_is_not_answered(self, machine: Machine, port: int) -> None:

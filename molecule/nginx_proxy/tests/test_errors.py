@@ -205,6 +205,17 @@ class TestPages:
         assert (answer.status, answer.body) == (int(status), page[0])
         assert answer.header("content-type").split(";")[0] == page[1]
 
+    @pytest.mark.parametrize("status", ["404", "500", "502"])
+    def test_they_have_the_sites_headers(self, machine: Machine, status: str) -> None:
+        # Those of the answer that is replaced are gone with it.
+        own = ["header=X-Frame-Options:DENY", "header=Content-Security-Policy:sandbox", "header=X-Own:own"]
+        answer = machine.ask(INTERCEPTED + code(status, "body=own", *own))
+        assert answer.header("x-frame-options") == "SAMEORIGIN"
+        assert answer.header("content-security-policy").startswith("default-src 'self'; ")
+        assert "x-own" not in answer.headers
+        passed = machine.ask(INTERCEPTED + code("422", *own))
+        assert (passed.header("x-frame-options"), passed.header("content-security-policy")) == ("DENY", "sandbox")
+
     @pytest.mark.parametrize("status", ["200", "400", "422"])
     def test_a_status_without_a_page_is_the_applications(self, machine: Machine, status: str) -> None:
         assert machine.ask(INTERCEPTED + code(status, "body=own")).body == "own"

@@ -141,6 +141,27 @@ class TestGoingBack:
             assert machine.run("basename $(readlink /etc/nginx/deploy/current)").strip() in kept
 
 
+class TestGoingBackTwice:
+    def test_what_was_gone_back_to_is_kept_though_it_is_the_oldest(
+        self, machines: list[Machine], play: Playbook
+    ) -> None:
+        few = {"nginx_proxy_generations": 2}
+        play(extra={**ONE, **few}, code=0)
+        first = {machine.name: generation(machine) for machine in machines}
+        play(extra={**TWO, **few}, code=0)
+        for machine in machines:
+            machine.run("asgi-deploy-nginx-rollback")
+            assert generation(machine) == first[machine.name]
+        # What was gone back from is younger, and goes in its place.
+        play(extra={**TWO, **few, "nginx_proxy_gzip": False}, code=0)
+        for machine in machines:
+            assert has_second_site(machine)
+            assert len(machine.run("ls /etc/nginx/deploy/generations").split()) == 2
+            machine.run("asgi-deploy-nginx-rollback")
+            assert generation(machine) == first[machine.name]
+            assert not has_second_site(machine)
+
+
 class TestHandMade:
     """An nginx that somebody has configured by hand is taken over without the loss of a file."""
 

@@ -35,8 +35,8 @@ def limit(**rules: Any) -> dict[str, Any]:
     return site(limits=[rules])
 
 
-def trusted(network: str) -> dict[str, Any]:
-    return {"nginx_proxy_client_address": {"trusted": [network]}}
+def trusted(network: str, **more: Any) -> dict[str, Any]:
+    return {"nginx_proxy_client_address": {"trusted": [network], **more}}
 
 
 def pair(certificate: str, key: str) -> dict[str, Any]:
@@ -84,6 +84,11 @@ INPUTS: list[tuple[dict[str, Any], str, str]] = [
     (trusted("0.0.0.0/0"), "nginx_proxy_client_address.trusted[0]", '"0.0.0.0/0"'),
     (trusted("::/0"), "nginx_proxy_client_address.trusted[0]", '"::/0"'),
     (trusted("10.0.0.1/8"), "nginx_proxy_client_address.trusted[0]", '"10.0.0.1/8"'),
+    (
+        trusted("10.0.0.1", proxy_protocol=True, headers=["X-Tenant"]),
+        "nginx_proxy_client_address.headers",
+        '["X-Tenant"]',
+    ),
     (site(static=[{"path": "/s", "folder": "/srv/s/"}]), f"{SITES}[0].static[0].path", '"/s"'),
     (site(static=[{"path": "/s/", "folder": "/srv/s"}]), f"{SITES}[0].static[0].folder", '"/srv/s"'),
     (site(static=[{"path": "/s/", "folder": "/srv/../s/"}]), f"{SITES}[0].static[0].folder", '"/srv/../s'),

@@ -139,6 +139,40 @@ def test_pruned(home: Path) -> None:
     assert generations.confirmed() == [A]
 
 
+D = "20260105T000000Z-ddd"
+
+
+@pytest.mark.parametrize(
+    ("served", "keep", "kept"),
+    [
+        # Gone back to the oldest, then a new one: A alone was confirmed besides it.
+        ((A, B, C, A, D), 3, [A, C, D]),
+        ((A, B, C, A, D), 2, [A, D]),
+        # The one between them is the live one's configuration, and no way back.
+        ((A, B, A_AGAIN), 2, [B, A_AGAIN]),
+        ((A, B, "20260103T000000Z-bbb", "20260104T000000Z-bbb"), 2, [A, "20260104T000000Z-bbb"]),
+        # Nothing is before the first: by age.
+        ((A, B, C, A), 3, [A, B, C]),
+        ((A, B, C, D), 3, [B, C, D]),
+    ],
+)
+def test_previous_is_never_pruned(home: Path, served: tuple[str, ...], keep: int, kept: list[str]) -> None:
+    generations = host(home, *served)
+    generations.prune(keep)
+    assert sorted(os.listdir(home / "generations")) == kept
+    if served[-1] != A:
+        assert generations.find("previous") in kept
+
+
+def test_a_killed_run_prunes_no_way_back(home: Path) -> None:
+    generations = host(home, A, B, C, A)
+    (home / "generations" / D).mkdir()
+    # Flipped, and not confirmed.
+    generations.point(D)
+    generations.prune(2)
+    assert generations.way_back(D) == A
+
+
 def test_the_same_tree_of_the_same_second_gets_a_name_of_its_own(home: Path, tmp_path: Path) -> None:
     generations = Generations(str(home))
     names = []

@@ -87,6 +87,8 @@ REFUSED: list[tuple[dict[str, t.Any], str, str, str]] = [
     ({"client_address": {"proxy_protocol": "yess"}}, "client_address.proxy_protocol", '"yess"', "true or false"),
     ({"client_address": {**TRUSTED, "proxy_protocol": True, "header": "X-A"}}, "client_address.header", '"X-A"',
      "no header with proxy_protocol"),
+    ({"client_address": {**TRUSTED, "proxy_protocol": True, "headers": ["X-Tenant"]}}, "client_address.headers",
+     '["X-Tenant"]', "no headers with proxy_protocol"),
     *(({"client_address": {**TRUSTED, "header": value}}, "client_address.header", shown, "a header name")
       for value, shown in [("X_A", '"X_A"'), ("X-A:", '"X-A:"'), ("", '""'), ("proxy_protocol", '"proxy_protocol"'),
                            ("X-A\n", '"X-A\\n"'), ("$x", '"$x"'), ("X A", '"X A"')]),

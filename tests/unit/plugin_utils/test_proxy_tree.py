@@ -261,6 +261,26 @@ def test_headers_of_a_site(make_tree: t.Callable[..., Tree]) -> None:
             assert not names or {"X-Content-Type-Options", "X-Request-ID"} < names
 
 
+def test_headers_of_our_own_pages_are_ours(make_tree: t.Callable[..., Tree]) -> None:
+    """The answer that a page takes the place of is gone with its headers: it must not keep ours from being sent."""
+    tree = make_tree("three")
+    [plain] = [block for block in tree.servers("80") if ["plain.example.com"] in args_of(block, "server_name")]
+    pages = next(directive["block"] for directive in plain if directive["args"] == ["/_error_pages/"])
+    added = {args[0]: args[1:] for args in args_of(pages, "add_header")}
+    assert added["Content-Security-Policy"] == ["default-src 'self'; img-src *", "always"]
+    own = {directive["args"][1] for directive in tree.http("map") if "$upstream_http" in directive["args"][0]}
+    assert not own & {args[0] for args in added.values()}
+    assert [*added] == [*(args[0] for args in args_of(plain, "add_header")), "Cache-Control"]
+
+
+def test_the_applications_own_id_does_not_pass(make_tree: t.Callable[..., Tree]) -> None:
+    """Beside nginx's there would be two, and out of a cache that of another request."""
+    tree = make_tree("three")
+    assert [directive["args"] for directive in tree.http("proxy_hide_header")] == [["X-Request-ID"], ["X-Cache"]]
+    # One further inside would drop these there.
+    assert sum(text.count("\nproxy_hide_header") for text in tree.files.values()) == 2
+
+
 @pytest.mark.parametrize("port", ["80", "443"])
 def test_below_a_wildcard_only_names_are_names(make_tree: t.Callable[..., Tree], port: str) -> None:
     # evil.example#.notes.example.com is a Host that nginx lets pass, and an application would link to.
@@ -306,6 +326,29 @@ def test_what_a_client_cannot_choose(make_tree: t.Callable[..., Tree]) -> None:
     assert sent["Forwarded"] == sent["Proxy"] == '""'
     assert sent["Upgrade"] == "$proxy_upgrade"
     assert "$proxy_add_x_forwarded_for" not in text
+
+
+@pytest.mark.parametrize(
+    ("client_address", "scheme", "port"),
+    [
+        ({}, "$scheme", "$server_port"),
+        ({"trusted": ["192.0.2.0/24"]}, "$client_scheme", "$client_port"),
+        # What passes TCP through passes the client's own headers through.
+        ({"trusted": ["192.0.2.0/24"], "proxy_protocol": True}, "$scheme", "$server_port"),
+    ],
+    ids=["nobody in front", "http", "tcp"],
+)
+def test_whose_scheme_is_believed(
+    normalised: Normalise, render: Render, client_address: dict[str, t.Any], scheme: str, port: str
+) -> None:
+    site = {**NOTES, "cache": {}}
+    proxy = normalised("nginx_proxy", nginx_proxy_sites=[site], nginx_proxy_client_address=client_address)
+    files = build_tree(render, proxy, nginx_version(DEBIAN_13), HostFacts(ipv6=True)).files
+    text = "\n".join(files.values())
+    assert f"\nproxy_set_header X-Forwarded-Proto {scheme};\nproxy_set_header X-Forwarded-Host" in text
+    assert f"\nproxy_set_header X-Forwarded-Port {port};\n" in text
+    assert f'\nproxy_cache_key "{scheme}://$host$request_uri";\n' in text
+    assert ("$http_x_forwarded_proto" in text) == ("$from_trusted_proxy" in text) == (scheme == "$client_scheme")
 
 
 def to(*servers: str) -> dict[str, t.Any]:

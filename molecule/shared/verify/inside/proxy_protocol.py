@@ -1,6 +1,6 @@
 """Say something before the handshake, as a load balancer does with the PROXY protocol; then ask, and print the answer.
 
-proxy_protocol.py '{"source": ADDRESS, "preamble": TEXT, "name": SITE, "port": 443, "path": "/"}'
+proxy_protocol.py '{"source": ADDRESS, "preamble": TEXT, "name": SITE, "port": 443, "path": "/", "lines": []}'
 
 Printed: the whole answer, empty where the connection ended without one. Port 80 is spoken to without TLS.
 """
@@ -18,8 +18,8 @@ try:
     if wanted["port"] == 443:
         trust = ssl.create_default_context(cafile="/etc/asgi-tests/authority.pem")
         connection = trust.wrap_socket(connection, server_hostname=wanted["name"])
-    request = f"GET {wanted['path']} HTTP/1.1\r\nHost: {wanted['name']}\r\nConnection: close\r\n\r\n"
-    connection.sendall(request.encode())
+    lines = [f"Host: {wanted['name']}", "Connection: close", *wanted["lines"]]
+    connection.sendall("\r\n".join([f"GET {wanted['path']} HTTP/1.1", *lines, "", ""]).encode())
     while part := connection.recv(65536):
         answer += part
 except (ConnectionError, ssl.SSLError):
