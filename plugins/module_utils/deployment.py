@@ -54,7 +54,7 @@ class Deployment:
         with self._saying_what_serves(live):
             source = None if self.params["release"] else self._source(check_mode)
         identity = self.releases.identify(source.described, self.install) if source else None
-        release = self.releases.find(identity) if identity else self._earlier(live)
+        release = self.releases.find(identity) if identity else self._earlier(live, check_mode)
         if self._is_live(live, release):
             return {**self._put_right(t.cast(str, live), check_mode), "release": release, "slot": live, "due": False}
         result = {"changed": True, "due": not check_mode, "slot": self.slots.idle(), "diff": self._diff(live, release)}
@@ -124,13 +124,13 @@ class Deployment:
         cache = os.path.join(self.root, "source")
         return source_of(self.params["source"], self.params["archive"], cache, check=check_mode)
 
-    def _earlier(self, live: t.Optional[str]) -> str:
+    def _earlier(self, live: t.Optional[str], check_mode: bool) -> str:
         """Return the release to go back to."""
         there = self.releases.finished()
         wanted = self.params["release"]
         if wanted == "previous":
-            self._remember(live)
-            found = self.history.before(self.slots.release_of(live), there)
+            self._remember(live, check_mode)
+            found = self.history.previous(self.slots.release_of(live), there)
             if found is None:
                 raise BuildError('gunicorn_app_release: "previous" is refused; accepted: the name of a release; none '
                                  "was live before the one that is")  # fmt: skip
@@ -181,8 +181,8 @@ class Deployment:
     def _hooks_before(self, live: t.Optional[str], release: str) -> None:
         if not self.params["release"]:
             self._run_hooks("before", self.slots.idle(), release)
-        elif live:
-            # The release that is left knows what it has done, and how it is undone.
+        elif live and self.slots.release_of(live) != release:
+            # The release that is left knows what it has done, and how it is undone. With new settings none is left.
             self._run_hooks("rollback", live, t.cast(str, self.slots.release_of(live)))
 
     def _run_hooks(self, when: str, slot: str, release: str) -> None:
@@ -198,10 +198,10 @@ class Deployment:
         if self.history.releases()[-1:] != [release]:
             self.history.note(release, live, "deployed")
 
-    def _remember(self, live: t.Optional[str]) -> None:
+    def _remember(self, live: t.Optional[str], check_mode: bool = False) -> None:
         release = self.slots.release_of(live)
         if live and release and not self.history.is_there():
-            self.history.begin(self.releases.finished(), release, live)
+            self.history.begin(self.releases.finished(), release, live, write=not check_mode)
 
     def _app(self, release: str) -> str:
         return os.path.join(self.releases.path(release), "app")

@@ -348,6 +348,31 @@ def test_going_back(world: World, make: Make) -> None:
     assert world.there == ["r1", "r2", "r3"]
 
 
+def test_going_back_once_is_enough(world: World, make: Make) -> None:
+    """An inventory may say ``previous``: its next run changes nothing."""
+    serving(world, "r1", "r2")
+    make().history.begin(["r1", "r2"], "r2", "blue")
+    hooks = {"before": [], "after": [], "rollback": [EACH]}
+    assert make(release="previous").prepare(check_mode=False)["release"] == "r1"
+    make(release="previous").go_live("r1")
+    world.done.clear()
+    found = make(release="previous", hooks=hooks).prepare(check_mode=False)
+    assert (found["changed"], found["due"], found["release"]) == (False, False, "r1")
+    # With other settings it is proven again; no release is left, and so none undoes its work.
+    world.wanted = False
+    found = make(release="previous", hooks=hooks).prepare(check_mode=False)
+    assert (found["changed"], found["due"], found["release"]) == (True, True, "r1")
+    assert world.done == []
+
+
+def test_check_mode_of_going_back_writes_no_history(world: World, make: Make, tmp_path: Path) -> None:
+    """Of a host of a version of this collection that kept none."""
+    serving(world, "r1", "r2")
+    found = make(release="previous").prepare(check_mode=True)
+    assert (found["would"], found["release"]) == ("switch", "r1")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_rollback_that_fails_keeps_the_release(world: World, make: Make) -> None:
     serving(world, "r1", "r2")
     make().history.begin(["r1", "r2"], "r2", "blue")
