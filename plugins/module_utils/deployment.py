@@ -107,8 +107,7 @@ class Deployment:
         except (SlotError, OSError) as error:
             self._leave_nothing(release)
             raise SlotError("{0}\n{1}".format(error, self._what_serves(live))) from error
-        how = "rolled back" if self.params["release"] else "deployed"
-        self.history.note(release, slot, how)
+        self.history.note(release, slot, self._how)
         self._prune()
         self.published.settle(app, self._kept_apps(release))
         if live and self.params["warm"]:
@@ -150,6 +149,9 @@ class Deployment:
     def _put_right(self, live: str, check_mode: bool) -> Result:
         """Do what a killed run has left, or a hand has changed, beside the slot that serves."""
         release = t.cast(str, self.slots.release_of(live))
+        # Where nothing is noted at all, a version of this collection that kept no history has confirmed it.
+        unconfirmed = bool(self.history.entries()) and not self.history.is_last(release, live)
+        told = self._confirm(live, release) if unconfirmed and not check_mode else None
         app, others = self._app(release), self._kept_apps(release)
         due: t.List[t.Callable[[], object]] = [*self.slots.repairs(live)]
         if not self.published.is_settled(app, others):
@@ -157,7 +159,7 @@ class Deployment:
             if problem:
                 raise BuildError(problem)
             due.append(lambda: self.published.settle(app, others))
-        if self.history.releases()[-1:] != [release]:
+        if not self.history.is_last(release, live):
             due.append(lambda: self._note(release, live))
         used = self.slots.used_releases()
         if self.releases.unfinished(used):
@@ -168,7 +170,28 @@ class Deployment:
             due.append(lambda: os.unlink(left))
         for repair in [] if check_mode else due:
             repair()
-        return {"changed": bool(due), "diff": []}
+        if unconfirmed and not check_mode:
+            self._run_hooks("after", live, release)
+        return {"changed": unconfirmed or bool(due), "diff": [], "unconfirmed": told, "steps": self.steps}
+
+    def _confirm(self, live: str, release: str) -> t.Optional[str]:
+        """Confirm what a run that was killed after its switch has not, and return why nginx was not asked, or None."""
+        try:
+            with self._step("confirmation"):
+                told = self.slots.confirm(live, self.health, self.smoke)
+        except SlotError as error:
+            serves = self.slots.live()
+            if serves == live:
+                # It was ended by a reboot, for instance.
+                raise SlotError("{0}\nIt stays live: the release before it runs no more.".format(error)) from error
+            self._leave_nothing(release)
+            raise SlotError("{0}\n{1}".format(error, self._what_serves(serves))) from error
+        self._note(release, live)
+        self._prune()
+        before = self.slots.idle()
+        if self.params["warm"] and self.slots.is_active(before):
+            self.slots.keep_warm(before)
+        return told if self.smoke else None
 
     def _diff(self, live: t.Optional[str], release: t.Optional[str]) -> t.List[t.Dict[str, str]]:
         slots = self.slots
@@ -195,13 +218,17 @@ class Deployment:
     def _note(self, release: str, live: str) -> None:
         """Write down what a run that was killed after its switch has not."""
         self._remember(live)
-        if self.history.releases()[-1:] != [release]:
-            self.history.note(release, live, "deployed")
+        if not self.history.is_last(release, live):
+            self.history.note(release, live, self._how)
 
     def _remember(self, live: t.Optional[str], check_mode: bool = False) -> None:
         release = self.slots.release_of(live)
         if live and release and not self.history.is_there():
             self.history.begin(self.releases.finished(), release, live, write=not check_mode)
+
+    @property
+    def _how(self) -> str:
+        return "rolled back" if self.params["release"] else "deployed"
 
     def _app(self, release: str) -> str:
         return os.path.join(self.releases.path(release), "app")

@@ -47,6 +47,11 @@ class History:
             found[entry["release"]] = None
         return list(found)
 
+    def is_last(self, release: str, slot: str) -> bool:
+        """Return whether the last switch that is noted led to this release in this slot."""
+        last = (self.entries() or [{}])[-1]
+        return last.get("release") == release and last.get("slot") in ("", None, slot)
+
     def before(self, live: t.Optional[str], there: t.Collection[str]) -> t.Optional[str]:
         """Return the release that was live before ``live`` and is still ``there``, or None."""
         return next((name for name in reversed(self.releases()) if name != live and name in there), None)
