@@ -421,8 +421,7 @@ def test_there_is_nowhere_to_go_back_to(
     if lost == "health":
         ill = slots.socket("blue")
         monkeypatch.setattr(Health, "ask", lambda self, address: "it is ill" if address == ill else None)
-    with pytest.raises(
-        SlotError, match="answered 500 by the new release: said\nThe application's last log lines:\nboom$"
-    ):
+    said = r"answered 500 by the new release: said\nThe application's last log lines:\nboom$"
+    with pytest.raises(SlotError, match=said):
         slots.confirm("green", HEALTH, SMOKE)
     assert (slots.live(), slots.release_of("green"), changes(run)) == ("green", "r2", [])
