@@ -54,7 +54,7 @@ class Deployment:
         with self._saying_what_serves(live):
             source = None if self.params["release"] else self._source(check_mode)
         identity = self.releases.identify(source.described, self.install) if source else None
-        release = self.releases.find(identity) if identity else self._earlier(live)
+        release = self.releases.find(identity) if identity else self._earlier(live, check_mode)
         if self._is_live(live, release):
             return {**self._put_right(t.cast(str, live), check_mode), "release": release, "slot": live, "due": False}
         result = {"changed": True, "due": not check_mode, "slot": self.slots.idle(), "diff": self._diff(live, release)}
@@ -107,8 +107,7 @@ class Deployment:
         except (SlotError, OSError) as error:
             self._leave_nothing(release)
             raise SlotError("{0}\n{1}".format(error, self._what_serves(live))) from error
-        how = "rolled back" if self.params["release"] else "deployed"
-        self.history.note(release, slot, how)
+        self.history.note(release, slot, self._how)
         self._prune()
         self.published.settle(app, self._kept_apps(release))
         if live and self.params["warm"]:
@@ -124,13 +123,13 @@ class Deployment:
         cache = os.path.join(self.root, "source")
         return source_of(self.params["source"], self.params["archive"], cache, check=check_mode)
 
-    def _earlier(self, live: t.Optional[str]) -> str:
+    def _earlier(self, live: t.Optional[str], check_mode: bool) -> str:
         """Return the release to go back to."""
         there = self.releases.finished()
         wanted = self.params["release"]
         if wanted == "previous":
-            self._remember(live)
-            found = self.history.before(self.slots.release_of(live), there)
+            self._remember(live, check_mode)
+            found = self.history.previous(self.slots.release_of(live), there)
             if found is None:
                 raise BuildError('gunicorn_app_release: "previous" is refused; accepted: the name of a release; none '
                                  "was live before the one that is")  # fmt: skip
@@ -150,6 +149,9 @@ class Deployment:
     def _put_right(self, live: str, check_mode: bool) -> Result:
         """Do what a killed run has left, or a hand has changed, beside the slot that serves."""
         release = t.cast(str, self.slots.release_of(live))
+        # Where nothing is noted at all, a version of this collection that kept no history has confirmed it.
+        unconfirmed = bool(self.history.entries()) and not self.history.is_last(release, live)
+        told = self._confirm(live, release) if unconfirmed and not check_mode else None
         app, others = self._app(release), self._kept_apps(release)
         due: t.List[t.Callable[[], object]] = [*self.slots.repairs(live)]
         if not self.published.is_settled(app, others):
@@ -157,7 +159,7 @@ class Deployment:
             if problem:
                 raise BuildError(problem)
             due.append(lambda: self.published.settle(app, others))
-        if self.history.releases()[-1:] != [release]:
+        if not self.history.is_last(release, live):
             due.append(lambda: self._note(release, live))
         used = self.slots.used_releases()
         if self.releases.unfinished(used):
@@ -168,7 +170,28 @@ class Deployment:
             due.append(lambda: os.unlink(left))
         for repair in [] if check_mode else due:
             repair()
-        return {"changed": bool(due), "diff": []}
+        if unconfirmed and not check_mode:
+            self._run_hooks("after", live, release)
+        return {"changed": unconfirmed or bool(due), "diff": [], "unconfirmed": told, "steps": self.steps}
+
+    def _confirm(self, live: str, release: str) -> t.Optional[str]:
+        """Confirm what a run that was killed after its switch has not, and return why nginx was not asked, or None."""
+        try:
+            with self._step("confirmation"):
+                told = self.slots.confirm(live, self.health, self.smoke)
+        except SlotError as error:
+            serves = self.slots.live()
+            if serves == live:
+                # It was ended by a reboot, for instance.
+                raise SlotError("{0}\nIt stays live: the release before it runs no more.".format(error)) from error
+            self._leave_nothing(release)
+            raise SlotError("{0}\n{1}".format(error, self._what_serves(serves))) from error
+        self._note(release, live)
+        self._prune()
+        before = self.slots.idle()
+        if self.params["warm"] and self.slots.is_active(before):
+            self.slots.keep_warm(before)
+        return told if self.smoke else None
 
     def _diff(self, live: t.Optional[str], release: t.Optional[str]) -> t.List[t.Dict[str, str]]:
         slots = self.slots
@@ -181,8 +204,8 @@ class Deployment:
     def _hooks_before(self, live: t.Optional[str], release: str) -> None:
         if not self.params["release"]:
             self._run_hooks("before", self.slots.idle(), release)
-        elif live:
-            # The release that is left knows what it has done, and how it is undone.
+        elif live and self.slots.release_of(live) != release:
+            # The release that is left knows what it has done, and how it is undone. With new settings none is left.
             self._run_hooks("rollback", live, t.cast(str, self.slots.release_of(live)))
 
     def _run_hooks(self, when: str, slot: str, release: str) -> None:
@@ -195,13 +218,17 @@ class Deployment:
     def _note(self, release: str, live: str) -> None:
         """Write down what a run that was killed after its switch has not."""
         self._remember(live)
-        if self.history.releases()[-1:] != [release]:
-            self.history.note(release, live, "deployed")
+        if not self.history.is_last(release, live):
+            self.history.note(release, live, self._how)
 
-    def _remember(self, live: t.Optional[str]) -> None:
+    def _remember(self, live: t.Optional[str], check_mode: bool = False) -> None:
         release = self.slots.release_of(live)
         if live and release and not self.history.is_there():
-            self.history.begin(self.releases.finished(), release, live)
+            self.history.begin(self.releases.finished(), release, live, write=not check_mode)
+
+    @property
+    def _how(self) -> str:
+        return "rolled back" if self.params["release"] else "deployed"
 
     def _app(self, release: str) -> str:
         return os.path.join(self.releases.path(release), "app")

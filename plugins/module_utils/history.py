@@ -21,8 +21,12 @@ class History:
 
     def __init__(self, root: str) -> None:
         self.path = os.path.join(root, "history.json")
+        #: What check mode would begin it with.
+        self._assumed: t.List[t.Dict[str, str]] = []
 
     def entries(self) -> t.List[t.Dict[str, str]]:
+        if not self.is_there():
+            return self._assumed
         try:
             read = json.loads(read_text(self.path) or "[]")
         except ValueError:
@@ -43,22 +47,43 @@ class History:
             found[entry["release"]] = None
         return list(found)
 
+    def is_last(self, release: str, slot: str) -> bool:
+        """Return whether the last switch that is noted led to this release in this slot."""
+        last = (self.entries() or [{}])[-1]
+        return last.get("release") == release and last.get("slot") in ("", None, slot)
+
     def before(self, live: t.Optional[str], there: t.Collection[str]) -> t.Optional[str]:
         """Return the release that was live before ``live`` and is still ``there``, or None."""
         return next((name for name in reversed(self.releases()) if name != live and name in there), None)
+
+    def previous(self, live: t.Optional[str], there: t.Collection[str]) -> t.Optional[str]:
+        """Return the release that ``previous`` means, which is the live one where it led to that already.
+
+        Otherwise each run of an inventory that says so would go to the other one, and every second one to a bad one.
+        """
+        last = (self.entries() or [{}])[-1]
+        if live and last.get("release") == live:
+            led_there = last.get("how") == "rolled back"
+        else:
+            # A run that was killed after its switch has not noted it: what it left is noted last.
+            led_there = live is not None and self.before(last.get("release"), there) == live
+        return live if led_there else self.before(live, there)
 
     def note(self, release: str, slot: str, how: str) -> None:
         """:param how: deployed, or rolled back"""
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self._write([*self.entries(), {"release": release, "slot": slot, "how": how, "at": at}])
 
-    def begin(self, releases: t.Sequence[str], live: str, slot: str) -> None:
+    def begin(self, releases: t.Sequence[str], live: str, slot: str, write: bool = True) -> None:
         """Begin it for a host of a version of this collection that kept none.
 
         :param releases: those that are there, oldest first
+        :param write: whether this is no check mode, in which it is only remembered for the questions that follow
         """
         earlier = [{"release": name, "slot": "", "how": "deployed", "at": ""} for name in releases if name != live]
-        self._write([*earlier, {"release": live, "slot": slot, "how": "deployed", "at": ""}])
+        self._assumed = [*earlier, {"release": live, "slot": slot, "how": "deployed", "at": ""}]
+        if write:
+            self._write(self._assumed)
 
     def _write(self, entries: t.Sequence[t.Mapping[str, str]]) -> None:
         write_file(self.path, json.dumps(list(entries)[-_MOST:], indent=2) + "\n")

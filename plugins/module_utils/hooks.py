@@ -18,7 +18,7 @@ _LINES = 60
 #: Set for each hook itself, whatever the unit says.
 _OWN = ("WorkingDirectory", "EnvironmentFile", "Environment")
 
-Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
+Run = t.Callable[..., t.Tuple[int, str, str]]
 
 
 class HookError(Exception):
@@ -68,7 +68,9 @@ class Hooks:
         path = "PATH={0}:/usr/local/bin:/usr/bin:/bin".format(binaries)
         words = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--unit=" + unit]
         words += ["--property=" + item for item in theirs + own]
-        code, output, errors = self._run([*words, "--", "/usr/bin/env", path, *hook["command"]])
+        words += ["--", "/usr/bin/env", path, *map(_literal, hook["command"])]
+        # Otherwise Ansible would replace ~ and $VARIABLE by what root has.
+        code, output, errors = self._run(words, expand_user_and_vars=False)
         if code:
             words_of_it = without_secrets(output + errors, secrets_in(self.environment))
             said = words_of_it.strip().splitlines()[-_LINES:]
@@ -82,6 +84,12 @@ class Hooks:
 def environment_file(name: str) -> str:
     """Return where an application's hooks read their environment: in memory, as a killed run leaves it there."""
     return os.path.join(LOCKS, name + ".hook-environment")
+
+
+def _literal(word: str) -> str:
+    # systemd replaces $VARIABLE and ${VARIABLE} in the words of a command, and makes one $ of two; % it leaves alone
+    # where a command is given to it by systemd-run.
+    return word.replace("$", "$$")
 
 
 def _why(code: int, timeout: int) -> str:

@@ -30,6 +30,8 @@ _SETTLE = 0.5
 #: Of the application's log so many lines are shown: Gunicorn's own traceback of a failed start alone has 40.
 _LINES = 120
 
+_NEITHER = "the release before did not answer {0} through nginx either"
+
 Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
 
@@ -176,6 +178,27 @@ class Slots:
             self._give_up(slot, "After the switch: " + problem)
         return skipped
 
+    def confirm(self, slot: str, health: Health, smoke: t.Optional[Smoke]) -> t.Optional[str]:
+        """Confirm a switch to ``slot`` by a run that was killed before it had; return as :meth:`switch` does.
+
+        :raises SlotError: and the one before is live again, where it still runs
+        """
+        problem = smoke.wait(self.probe(slot) or "") if smoke else None
+        if smoke is None or problem is None:
+            return None if smoke else self._no_smoke(slot, smoke)
+        before = _other(slot)
+        problem = "After the switch: " + problem
+        if not (self.release_of(before) and self.is_active(before) and health.ask(self.socket(before)) is None):
+            raise SlotError(self._with_log(slot, problem))
+        flip(self.current, self.socket(before))
+        if smoke.wait(self.probe(before) or "") is not None:
+            # As in switch(), where this is asked first: then the answers tell nothing of the new release.
+            flip(self.current, self.socket(slot))
+            return _NEITHER.format(smoke.path)
+        self._systemctl("enable", before)
+        self._systemctl("disable", slot)
+        self._give_up(slot, problem)
+
     def probe(self, slot: str) -> t.Optional[str]:
         """Return the text that a request has to bring so that ``slot`` says that it was the one to answer."""
         return (read_text(self._probe_file(slot)) or "").strip() or None
@@ -224,22 +247,25 @@ class Slots:
             return "there is no release yet that nginx reaches"
         probe = self.probe(live)
         if probe is None or not smoke.reaches(probe):
-            return "the release before did not answer {0} through nginx either".format(smoke.path)
+            return _NEITHER.format(smoke.path)
         return None
 
     def _give_up(self, slot: str, problem: str) -> t.NoReturn:
-        unit = self._units(slot)[0]
-        since = "--since=@{0:.6f}".format(self._began)
-        lines = "--lines={0}".format(_LINES)
-        log = self._run(["journalctl", "--unit=" + unit, since, lines, "--no-pager", "--output=cat"])[1].strip()
+        told = self._with_log(slot, problem)
         self._systemctl("stop", slot)
         self._systemctl("reset-failed", slot)
         # The release may go, and a link to nothing would puzzle whoever looks.
         for path in (self._release_link(slot), self._probe_file(slot)):
             if os.path.lexists(path):
                 os.unlink(path)
-        shown = without_secrets(log, secrets_in(self.environment)) or "(none)"
-        raise SlotError("{0}\nThe application's last log lines:\n{1}".format(problem, shown))
+        raise SlotError(told)
+
+    def _with_log(self, slot: str, problem: str) -> str:
+        since = "--since=@{0:.6f}".format(self._began)
+        lines = "--lines={0}".format(_LINES)
+        words = ["journalctl", "--unit=" + self._units(slot)[0], since, lines, "--no-pager", "--output=cat"]
+        shown = without_secrets(self._run(words)[1].strip(), secrets_in(self.environment)) or "(none)"
+        return "{0}\nThe application's last log lines:\n{1}".format(problem, shown)
 
     def _states(self, slot: str) -> t.List["UnitState"]:
         command = ["systemctl", "show", "--property=ActiveState,UnitFileState", *self._units(slot)]

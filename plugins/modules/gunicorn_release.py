@@ -220,9 +220,9 @@ steps:
   elements: dict
   returned: when something was done
 unconfirmed:
-  description: Why the switch was not confirmed through nginx.
+  description: Why a switch, of this run or of one that was killed after it, was not confirmed through nginx.
   type: str
-  returned: with O(phase=live), when it was not
+  returned: when it was not
 would:
   description: What would be done, C(switch) or C(build and switch).
   type: str

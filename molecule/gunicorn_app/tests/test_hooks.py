@@ -147,6 +147,23 @@ class TestOrder:
         assert [(version(machine), noted(machine)) for machine in machines] == [("first", []), ("first", [])]
 
 
+class TestWords:
+    """Neither Ansible nor systemd replaces anything in the words of a command; a shell that was asked for does."""
+
+    WORDS = "/var/lib/notes/words"
+    LOOP = f'for t in a b; do printf "%s\\n" "${{t}}" "$1" >>{WORDS}; done'
+    LITERAL = "~/$HOME/$$/${HOME}/%n/100%"
+    HOOK: ClassVar = {"command": ["sh", "-c", LOOP, "sh", LITERAL]}
+
+    def test_the_program_gets_them_as_they_were_written(
+        self, machines: list[Machine], play: Playbook, hooked: dict[str, Any]
+    ) -> None:
+        play(extra={**hooked, "gunicorn_app_hooks": {"before": [self.HOOK]}}, code=0)
+        lines = machines[0].run(f"cat {self.WORDS} && rm {self.WORDS}").splitlines()
+        assert lines == ["a", self.LITERAL, "b", self.LITERAL]
+        play(code=0)
+
+
 class TestApplicationOfTheSecondHost:
     """What runs once runs on the first host that has the application; a release of it leaves the other host alone."""
 

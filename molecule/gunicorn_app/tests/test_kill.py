@@ -4,13 +4,14 @@ to be; the next run completes it, and nothing is left behind.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from machine import Machine, wait_for
@@ -18,6 +19,7 @@ from playbook import Playbook
 from trial import OTHER, dangling, is_setting, trial, version, wait_for_one_slot
 
 LOCK = "/run/asgi-deploy/notes"
+JOURNAL = "/var/lib/notes/hooks.jsonl"
 #: What a run has just done on each of the hosts when it is killed, three times; see inside/kill_release.py.
 STEPS = (("building", "started", "confirmed"), ("building", "switched", "confirmed"))
 #: Who answers then: the link decides.
@@ -109,6 +111,54 @@ class TestKilledOnTheHost:
 
     def test_nothing_is_left_behind(self, machine: Machine, history: dict[str, list[Row]]) -> None:
         assert [row.left for row in history[machine.name]] == [[], [], []]
+
+
+class TestKilledBeforeTheConfirmation:
+    """The next run asks through nginx what the killed one has not."""
+
+    #: It takes so long that the kill comes before its answer.
+    SLOW: ClassVar = {"gunicorn_app_smoke_path": "/slow?seconds=2"}
+
+    def kill(self, machines: list[Machine], play: Playbook, extra: dict[str, Any]) -> None:
+        with ThreadPoolExecutor() as pool:
+            killers = [pool.submit(machine.python, "kill_release.py", "switched") for machine in machines]
+            play(extra={**extra, **self.SLOW})
+            assert [killer.result() for killer in killers] == [True] * len(machines)
+
+    def test_one_that_is_no_good_is_left(self, machines: list[Machine], play: Playbook, tmp_path: Path) -> None:
+        play(code=0)
+        wait_for_one_slot(machines)
+        before = [machine.release() for machine in machines]
+        broken = trial(tmp_path / "broken", "broken", "smoke")
+        self.kill(machines, play, broken)
+        assert [settled(machine) for machine in machines] == ["broken", "broken"]
+        outcome = play(extra={**broken, "gunicorn_app_smoke_path": "/smoke"}, code=2)
+        wait_for_one_slot(machines)
+        for machine, release in zip(machines, before, strict=True):
+            message = outcome.hosts[machine.name].message
+            assert "After the switch: Through nginx: GET /smoke was answered 500 by the new release" in message
+            assert f"The release before it, {release}, serves on." in message
+            assert (settled(machine), machine.release(), left_behind(machine)) == ("first", release, [])
+        play().assert_unchanged()
+
+    def test_a_good_one_gets_its_hooks(self, machines: list[Machine], play: Playbook, tmp_path: Path) -> None:
+        good = trial(tmp_path / "good", "good")
+        self.kill(machines, play, good)
+        for machine in machines:
+            machine.run(f"rm -f {JOURNAL}")
+        words = {"announce": True, "fill": False}
+        hooks = [{"command": ["python", "-m", "trial.hook", word], "once": once} for word, once in words.items()]
+        extra = {**good, "gunicorn_app_smoke_path": "/smoke", "gunicorn_app_hooks": {"after": hooks}}
+        checked = play("--check", extra=extra, code=0)
+        assert [bool(checked.hosts[machine.name].changed) for machine in machines] == [True, True]
+        play(extra=extra, code=0)
+        wait_for_one_slot(machines)
+        ran = [
+            [json.loads(line)["word"] for line in machine.run(f"cat {JOURNAL}").splitlines()] for machine in machines
+        ]
+        assert ran == [["announce", "fill"], ["fill"]]
+        assert [(version(machine), left_behind(machine)) for machine in machines] == [("good", []), ("good", [])]
+        play(extra=extra).assert_unchanged()
 
 
 def is_building(machine: Machine, before: set[str]) -> bool:

@@ -86,10 +86,18 @@ class FakeRun:
         self.answers = answers or {}
         self.commands: list[str] = []
         self.environments: list[dict[str, str]] = []
+        #: Whether ~ and $VARIABLE in the words of each were replaced, as run_command does unless it is told not to.
+        self.expanded: list[bool] = []
 
-    def __call__(self, command: list[str], environ_update: dict[str, str] | None = None) -> tuple[int, str, str]:
+    def __call__(
+        self,
+        command: list[str],
+        environ_update: dict[str, str] | None = None,
+        expand_user_and_vars: bool = True,
+    ) -> tuple[int, str, str]:
         line = " ".join(command)
         self.commands.append(line)
+        self.expanded.append(expand_user_and_vars)
         self.environments.append(environ_update or {})
         return next((answer for words, answer in self.answers.items() if line.startswith(words)), (0, "", ""))
 

@@ -29,6 +29,8 @@ class World:
         self.there: list[str] = []
         self.slots: dict[str, str] = {}
         self.live: str | None = None
+        #: The slot that is gone back to when a switch is not confirmed later.
+        self.before: str | None = None
         self.wanted = False
         self.fails: dict[str, Exception] = {}
         self.due: list[str] = []
@@ -119,6 +121,15 @@ class FakeSlots:
             raise
         self.world.live = slot
         self.world.wanted = True
+
+    def confirm(self, slot: str, health: object, smoke: object) -> None:
+        try:
+            self.world.do(f"confirm {slot}")
+        except SlotError:
+            if self.world.before:
+                del self.world.slots[slot]
+                self.world.live = self.world.before
+            raise
 
     def keep_warm(self, slot: str) -> None:
         self.world.do(f"warm {slot}")
@@ -279,6 +290,72 @@ def test_what_a_killed_run_left_is_put_right(world: World, make: Make, tmp_path:
     assert make().history.releases() == ([] if check_mode else ["new"])
 
 
+def killed_after_its_switch(world: World, make: Make, *releases: str) -> None:
+    """The last of these releases is live in the green slot, which nobody has confirmed; the others have lived."""
+    serving(world, *releases)
+    world.slots = {"blue": releases[-2], "green": releases[-1]}
+    world.live, world.before, world.wanted = "green", "blue", True
+    for release in releases[:-1]:
+        make().history.note(release, "blue", "deployed")
+
+
+def test_a_switch_that_nobody_confirmed_is_confirmed(world: World, make: Make) -> None:
+    killed_after_its_switch(world, make, "older", "old", "new")
+    world.due = ["retire"]
+    hooks = {"before": [EACH], "after": [ONCE, EACH], "rollback": []}
+    found = make(hooks=hooks).prepare(check_mode=False)
+    assert (found["changed"], found["due"], found["release"], found["slot"]) == (True, False, "new", "green")
+    assert world.done == ["confirm green", "remove older", "repair retire", "after once /r/new", "after each /r/new"]
+    last = make().history.entries()[-1]
+    assert (last["release"], last["slot"], last["how"]) == ("new", "green", "deployed")
+    world.done.clear()
+    world.due = []
+    assert make(hooks=hooks).prepare(check_mode=False)["changed"] is False
+    assert world.done == []
+
+
+def test_check_mode_says_that_it_would_be_confirmed(world: World, make: Make) -> None:
+    killed_after_its_switch(world, make, "old", "new")
+    found = make(hooks={"before": [], "after": [EACH], "rollback": []}).prepare(check_mode=True)
+    assert (found["changed"], found["due"], found["release"]) == (True, False, "new")
+    assert (world.done, make().history.releases()) == ([], ["old"])
+
+
+def test_new_settings_that_nobody_confirmed_are_confirmed(world: World, make: Make) -> None:
+    """The release is the same, and its slot another one."""
+    killed_after_its_switch(world, make, "new", "new")
+    assert make(warm=60).prepare(check_mode=False)["changed"] is True
+    assert world.done == ["confirm green", "warm blue"]
+
+
+def test_a_rollback_that_nobody_confirmed_is_one(world: World, make: Make) -> None:
+    killed_after_its_switch(world, make, "r1", "r2", "r1")
+    assert make(release="previous").prepare(check_mode=False)["release"] == "r1"
+    assert world.done == ["confirm green"]
+    assert make().history.entries()[-1]["how"] == "rolled back"
+
+
+def test_one_that_is_not_confirmed_later_is_left(world: World, make: Make) -> None:
+    killed_after_its_switch(world, make, "old", "new")
+    world.fails = {"confirm": SlotError("answered 500")}
+    with pytest.raises(SlotError, match=r"^answered 500\nThe release before it, old, serves on.$"):
+        make(hooks={"before": [], "after": [EACH], "rollback": []}).prepare(check_mode=False)
+    assert (world.there, world.live, make().history.releases()) == (["old"], "blue", ["old"])
+    assert world.done == ["confirm green", "withdraw /r/new/app", "remove new"]
+
+
+def test_one_that_is_not_confirmed_later_stays_where_there_is_none(world: World, make: Make) -> None:
+    """After a reboot, for instance. The next run says so again."""
+    killed_after_its_switch(world, make, "old", "new")
+    world.before = None
+    world.fails = {"confirm": SlotError("answered 500")}
+    for _run in range(2):
+        with pytest.raises(SlotError, match=r"^answered 500\nIt stays live: the release before it runs no more.$"):
+            make(hooks={"before": [], "after": [EACH], "rollback": []}).prepare(check_mode=False)
+    assert (world.there, world.live, make().history.releases()) == (["old", "new"], "green", ["old"])
+    assert world.done == ["confirm green"] * 2
+
+
 def test_check_mode_says_what_would_come(world: World, make: Make) -> None:
     serving(world, "old")
     found = make(hooks={"before": [EACH], "after": [], "rollback": []}).prepare(check_mode=True)
@@ -346,6 +423,31 @@ def test_going_back(world: World, make: Make) -> None:
     make(release="previous", keep=3).go_live("r2")
     assert make().history.entries()[-1]["how"] == "rolled back"
     assert world.there == ["r1", "r2", "r3"]
+
+
+def test_going_back_once_is_enough(world: World, make: Make) -> None:
+    """An inventory may say ``previous``: its next run changes nothing."""
+    serving(world, "r1", "r2")
+    make().history.begin(["r1", "r2"], "r2", "blue")
+    hooks = {"before": [], "after": [], "rollback": [EACH]}
+    assert make(release="previous").prepare(check_mode=False)["release"] == "r1"
+    make(release="previous").go_live("r1")
+    world.done.clear()
+    found = make(release="previous", hooks=hooks).prepare(check_mode=False)
+    assert (found["changed"], found["due"], found["release"]) == (False, False, "r1")
+    # With other settings it is proven again; no release is left, and so none undoes its work.
+    world.wanted = False
+    found = make(release="previous", hooks=hooks).prepare(check_mode=False)
+    assert (found["changed"], found["due"], found["release"]) == (True, True, "r1")
+    assert world.done == []
+
+
+def test_check_mode_of_going_back_writes_no_history(world: World, make: Make, tmp_path: Path) -> None:
+    """Of a host of a version of this collection that kept none."""
+    serving(world, "r1", "r2")
+    found = make(release="previous").prepare(check_mode=True)
+    assert (found["would"], found["release"]) == ("switch", "r1")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_rollback_that_fails_keeps_the_release(world: World, make: Make) -> None:

@@ -34,6 +34,37 @@ def test_the_one_before(history: History) -> None:
     assert history.before("r1", ["r1", "r2", "r3"]) == "r3"
 
 
+def test_previous_is_where_a_rollback_has_led(history: History) -> None:
+    """Otherwise each run of an inventory that says so would go to the other one."""
+    there = ["r1", "r2", "r3"]
+    for release in ("r1", "r2"):
+        history.note(release, "blue", "deployed")
+    assert history.previous("r2", there) == "r1"
+    history.note("r1", "green", "rolled back")
+    assert history.previous("r1", there) == "r1"
+    history.note("r3", "blue", "deployed")
+    assert history.previous("r3", there) == "r1"
+    assert history.previous("r3", ["r3"]) is None
+
+
+def test_previous_after_a_run_that_was_killed_after_its_switch(history: History) -> None:
+    there = ["r1", "r2", "r3"]
+    for release in ("r1", "r2"):
+        history.note(release, "blue", "deployed")
+    # Of a deployment, and of a rollback.
+    assert history.previous("r3", there) == "r2"
+    assert history.previous("r1", there) == "r1"
+
+
+def test_one_that_is_only_looked_at_is_not_written(history: History) -> None:
+    history.begin(["r1", "r2"], "r2", "blue", write=False)
+    assert not history.is_there()
+    assert history.before("r2", ["r1", "r2"]) == "r1"
+    history.begin(["r1", "r2"], "r2", "blue")
+    history.note("r3", "green", "deployed")
+    assert history.releases() == ["r1", "r2", "r3"]
+
+
 def test_one_that_is_not_there_any_more_is_none(history: History) -> None:
     for release in ("r1", "r2", "r3"):
         history.note(release, "blue", "deployed")

@@ -70,13 +70,26 @@ def test_each_runs_in_turn_as_the_application(make: Fixture, tmp_path: Path) -> 
     assert second.endswith(" python -m notes.seed")
 
 
+def test_nobody_reads_the_words_but_the_program(make: Fixture) -> None:
+    """Ansible would replace ~ and $VARIABLE by what root has, and systemd $VARIABLE, ${VARIABLE} and $$."""
+    hooks, run = make({"systemd-run": (1, "", "")})
+    words = ["sh", "-c", 'for t in a b; do migrate ${t} $$ "$HOME" ~ 100%; done', "$1", "~"]
+    with pytest.raises(HookError) as caught:
+        hooks.run("before", [{"command": words, "timeout": 5}], "/r")
+    given = 'sh -c for t in a b; do migrate $${t} $$$$ "$$HOME" ~ 100%; done $$1 ~'
+    assert run.commands[-1].endswith(f":/bin {given}")
+    assert run.expanded[-1] is False
+    # Whoever wrote them finds them as they were written.
+    assert f": {' '.join(words)}\n" in str(caught.value)
+
+
 @pytest.mark.parametrize("code", [0, 1])
 def test_the_environment_is_a_file_of_roots_and_gone_afterwards(make: Fixture, tmp_path: Path, code: int) -> None:
     hooks, run = make({"systemd-run": (code, "", "")})
     seen = []
     inner = hooks._run
 
-    def look(command: list[str]) -> tuple[int, str, str]:
+    def look(command: list[str], **_more: bool) -> tuple[int, str, str]:
         path = tmp_path / "locks/notes.hook-environment"
         seen.append((path.stat().st_mode & 0o777, path.read_text(encoding="utf-8")))
         return t.cast("tuple[int, str, str]", inner(command))

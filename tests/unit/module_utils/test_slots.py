@@ -358,3 +358,70 @@ def test_switch_back(make: Fixture, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     ]
     assert slots.release_of("green") is None
     assert slots.probe("green") is None
+
+
+BOTH = {**states("blue", ON, ON), **states("green", ON, ON), "journalctl": (0, "boom\n", "")}
+
+
+@pytest.fixture
+def unconfirmed(make: Fixture, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., tuple[Slots, Fixture]]:
+    """What a run has left that was killed after its switch to green; nginx gets these answers from the two slots."""
+
+    def run(blue: int, green: int, answers: t.Any = BOTH) -> tuple[Slots, Fixture]:
+        slots, runner = make(answers)
+        slots._write("blue", "r1")
+        point(slots, "green", "r2")
+        runner.commands.clear()
+        monkeypatch.setattr(Health, "ask", lambda self, address: None)
+        monkeypatch.setattr(Smoke, "ask", through_nginx(slots, {"blue": blue, "green": green}))
+        return slots, runner
+
+    return run
+
+
+def changes(run: Fixture) -> list[str]:
+    return [command for command in run.commands if " show " not in command and "journalctl" not in command]
+
+
+def test_a_switch_is_confirmed_later(unconfirmed: Fixture) -> None:
+    slots, run = unconfirmed(200, 200)
+    assert slots.confirm("green", HEALTH, SMOKE) is None
+    assert slots.confirm("green", HEALTH, None) == "no site of this host serves the application"
+    assert (slots.live(), run.commands) == ("green", [])
+
+
+def test_what_is_not_confirmed_later_is_left(unconfirmed: Fixture) -> None:
+    slots, run = unconfirmed(200, 500)
+    said = "After the switch: Through nginx: GET /health was answered 500 by the new release: said\n"
+    with pytest.raises(SlotError, match="^" + re.escape(said) + "The application's last log lines:\nboom$"):
+        slots.confirm("green", HEALTH, SMOKE)
+    assert (slots.live(), slots.release_of("green")) == ("blue", None)
+    assert changes(run) == [
+        "systemctl --quiet enable notes@blue.service notes@blue.socket",
+        "systemctl --quiet disable notes@green.service notes@green.socket",
+        "systemctl --quiet stop notes@green.service notes@green.socket",
+        "systemctl --quiet reset-failed notes@green.service notes@green.socket",
+    ]
+
+
+def test_what_neither_answers_tells_nothing_later_either(unconfirmed: Fixture) -> None:
+    """A maintenance page: the release that was switched to stays."""
+    slots, run = unconfirmed(503, 503)
+    assert slots.confirm("green", HEALTH, SMOKE) == "the release before did not answer /health through nginx either"
+    assert (slots.live(), changes(run)) == ("green", [])
+
+
+@pytest.mark.parametrize("lost", ["unit", "release", "health"])
+def test_there_is_nowhere_to_go_back_to(
+    unconfirmed: Fixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lost: str
+) -> None:
+    slots, run = unconfirmed(200, 500, {**BOTH, **states("blue", OFF, OFF)} if lost == "unit" else BOTH)
+    if lost == "release":
+        (tmp_path / "slots/blue/release").unlink()
+    if lost == "health":
+        ill = slots.socket("blue")
+        monkeypatch.setattr(Health, "ask", lambda self, address: "it is ill" if address == ill else None)
+    said = r"answered 500 by the new release: said\nThe application's last log lines:\nboom$"
+    with pytest.raises(SlotError, match=said):
+        slots.confirm("green", HEALTH, SMOKE)
+    assert (slots.live(), slots.release_of("green"), changes(run)) == ("green", "r2", [])
