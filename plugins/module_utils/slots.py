@@ -187,9 +187,11 @@ class Slots:
         if smoke is None or problem is None:
             return None if smoke else self._no_smoke(slot, smoke)
         before = _other(slot)
-        problem = "After the switch: " + problem
         if not (self.release_of(before) and self.is_active(before) and health.ask(self.socket(before)) is None):
-            raise SlotError(self._with_log(slot, problem))
+            if smoke.ask(self.probe(slot) or "").slot is None:
+                # A maintenance page, or an nginx that is not configured yet: it tells nothing of the release.
+                return problem
+            raise SlotError(self._with_log(slot, "After the switch: " + problem))
         flip(self.current, self.socket(before))
         if smoke.wait(self.probe(before) or "") is not None:
             # As in switch(), where this is asked first: then the answers tell nothing of the new release.
@@ -197,7 +199,7 @@ class Slots:
             return _NEITHER.format(smoke.path)
         self._systemctl("enable", before)
         self._systemctl("disable", slot)
-        self._give_up(slot, problem)
+        self._give_up(slot, "After the switch: " + problem)
 
     def probe(self, slot: str) -> t.Optional[str]:
         """Return the text that a request has to bring so that ``slot`` says that it was the one to answer."""

@@ -411,6 +411,18 @@ def test_what_neither_answers_tells_nothing_later_either(unconfirmed: Fixture) -
     assert (slots.live(), changes(run)) == ("green", [])
 
 
+def test_an_nginx_that_does_not_reach_it_tells_nothing_of_it(
+    unconfirmed: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is configured yet, or a maintenance page: a host that was started again has nowhere to go back to."""
+    slots, run = unconfirmed(200, 200, {**BOTH, **states("blue", OFF, OFF)})
+    monkeypatch.setattr(Smoke, "ask", lambda self, probe: Answer(0, None, "refused"))
+    told = slots.confirm("green", HEALTH, SMOKE._replace(timeout=0))
+    assert told is not None
+    assert "did not reach the new release" in told
+    assert (slots.live(), changes(run)) == ("green", [])
+
+
 @pytest.mark.parametrize("lost", ["unit", "release", "health"])
 def test_there_is_nowhere_to_go_back_to(
     unconfirmed: Fixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lost: str
