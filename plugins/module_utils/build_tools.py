@@ -12,8 +12,9 @@ import shutil
 import tempfile
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, sync_folder
 from ansible_collections.asgi.deploy.plugins.module_utils.processes import BuildError, Done, run_as
+from ansible_collections.asgi.deploy.plugins.module_utils.published_files import sync_disk
 
 FOLDER = "/usr/local/lib/asgi.deploy/tools"
 
@@ -92,12 +93,15 @@ class Tools:
             made = os.path.join(temporary, name)
             make(made)
             os.chmod(made, 0o755)
+            # Nothing else does: after a power cut the name could be there, its files empty, and no build works again.
+            sync_disk(temporary)
             try:
                 os.rename(made, path)
             except OSError:
                 # The build of another application was there first.
                 if not os.path.isdir(path):
                     raise
+        sync_folder(self.folder)
         return path
 
     def _make_pip(self, folder: str) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,12 +15,13 @@ import shutil
 import time
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, sync_folder, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.build_tools import Tools
 from ansible_collections.asgi.deploy.plugins.module_utils.index_access import index_access
 from ansible_collections.asgi.deploy.plugins.module_utils.installers import Environment, Install
 from ansible_collections.asgi.deploy.plugins.module_utils.ownership import give
 from ansible_collections.asgi.deploy.plugins.module_utils.processes import BuildError, end_those_of, run_as
+from ansible_collections.asgi.deploy.plugins.module_utils.published_files import sync_disk
 
 __all__ = ["BuildError", "Install", "Releases"]
 
@@ -123,15 +125,22 @@ class Releases:
                 "asgi.deploy": VERSION,
                 **installed,
             }
+            # An installer syncs nothing: after a power cut the record could be there, and the files empty for ever.
+            sync_disk(folder)
             # Last: a release without it is not finished.
             write_file(os.path.join(folder, _RECORD), json.dumps(record, indent=2, sort_keys=True) + "\n")
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            self.remove(name)
             raise
         return name
 
     def remove(self, name: str) -> None:
-        shutil.rmtree(self.path(name), ignore_errors=True)
+        folder = self.path(name)
+        # First, and on the disk: what a removal leaves that is killed, or loses its power, is not finished any more.
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(folder, _RECORD))
+            sync_folder(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def prune(self, keep: int, used: t.Collection[str]) -> None:
         """Remove the oldest releases beyond ``keep``, but none that a slot still uses."""
