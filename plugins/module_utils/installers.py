@@ -119,16 +119,19 @@ class Environment:
         return identity
 
     def _shared(self, other: str) -> bool:
-        # Links are made by root: nobody else may change where they come to lie.
-        give(self.venv, 0, self.user.pw_gid)
+        # Links are made by root: nobody else may change where they come to lie, or have another folder of this name.
+        os.chown(self.folder, 0, self.user.pw_gid)
+        give(self.venv, 0, self.user.pw_gid, maker=self.user.pw_uid)
         try:
             share_packages(other, self.venv)
         except NotShared:
             shutil.rmtree(self.venv)
+            os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
             self._run([self.python, "-I", "-m", "venv", "--without-pip", self.venv], self.folder)
             return False
         # The files stay root's: they are the other release's as well.
-        give(self.venv, self.user.pw_uid, self.user.pw_gid, folders_only=True)
+        give(self.venv, self.user.pw_uid, self.user.pw_gid, maker=os.geteuid(), folders_only=True)
+        os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
         return True
 
     def _project(self) -> None:

@@ -106,14 +106,14 @@ class Releases:
         try:
             # Until it is unpacked nobody else can enter: what unpacks is root.
             unpack(os.path.join(folder, "app"))
-            give(folder, user.pw_uid, user.pw_gid)
+            give(folder, user.pw_uid, user.pw_gid, maker=os.geteuid())
             version = self._version()
             with index_access(self.name, install.index, user) as access:
                 tools = Tools(self.python, version)
                 environment = Environment(folder, self.python, version, user, self.cache, access, tools)
                 installed = environment.install(described, install, self._with_dependencies)
             # The application can read its release and change nothing in it.
-            give(folder, 0, user.pw_gid)
+            give(folder, 0, user.pw_gid, maker=user.pw_uid)
             record = {
                 "release": name,
                 "code": _digest([described["type"], described["digest"], *_installed_by(install)]),

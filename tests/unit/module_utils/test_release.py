@@ -186,7 +186,7 @@ def test_a_removal_that_is_killed_leaves_nothing_that_counts(
         assert folder == releases.path(name)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module if step == "sync_folder" else module.shutil, step, killed)
+    monkeypatch.setattr(module if step == "sync_folder" else shutil, step, killed)
     with pytest.raises(KeyboardInterrupt):
         releases.remove(name)
     assert releases.finished() == []
