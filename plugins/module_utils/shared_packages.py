@@ -65,8 +65,8 @@ def share_packages(old: str, new: str) -> None:
             # Of thousands of files most are in one of a few hundred folders.
             if os.path.dirname(part.path) not in seen:
                 _refuse_links(old, part.path)
-                os.makedirs(os.path.dirname(target), mode=0o750, exist_ok=True)
                 _refuse_links(new, part.path)
+                os.makedirs(os.path.dirname(target), mode=0o750, exist_ok=True)
                 seen.add(os.path.dirname(part.path))
             if os.path.lexists(target):
                 if target not in made:
@@ -115,7 +115,7 @@ def _is_of_folder(dist_info: str) -> bool:
     try:
         with _opened(os.path.join(dist_info, "direct_url.json")) as stream:
             return str(json.load(stream).get("url", "")).startswith("file:")
-    except (OSError, ValueError, NotShared):
+    except (OSError, ValueError, AttributeError, NotShared):
         return False
 
 
@@ -129,7 +129,7 @@ def _parts(record: str, venv: str) -> t.Iterator[_Part]:
         raise NotShared("{0} cannot be read".format(record)) from None
     for row in rows:
         path = os.path.relpath(os.path.join(packages, row[0]), venv)
-        if path.startswith("../"):
+        if path.startswith("../") or "\0" in path:
             raise NotShared("{0} lies outside".format(row[0]))
         yield _Part(path, row[1] if len(row) > 1 else "")
 

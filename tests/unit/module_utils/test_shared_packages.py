@@ -110,6 +110,10 @@ def the_interpreter(place: Place) -> None:
     (place.old / "bin/python").write_text("secret", encoding="utf-8")
 
 
+def a_name_that_is_none(place: Place) -> None:
+    place.claim("bin/no\0tes")
+
+
 def a_folder_of_the_new_one(place: Place) -> None:
     (place.new / "lib/python3.11").mkdir(parents=True)
     (place.new / PACKAGES).symlink_to(place.host)
@@ -127,6 +131,7 @@ def a_folder_of_the_new_one(place: Place) -> None:
         all_of_it,
         a_named_pipe,
         the_interpreter,
+        a_name_that_is_none,
         a_folder_of_the_new_one,
     ],
 )
