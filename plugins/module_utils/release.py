@@ -12,6 +12,7 @@ import os
 import pwd
 import re
 import shutil
+import stat
 import time
 import typing as t
 
@@ -112,6 +113,10 @@ class Releases:
                 tools = Tools(self.python, version)
                 environment = Environment(folder, self.python, version, user, self.cache, access, tools)
                 installed = environment.install(described, install, self._with_dependencies)
+            for part in ("app", "venv"):
+                if os.path.islink(os.path.join(folder, part)):
+                    # The user has built, and could have put one there: what it leads to would be published.
+                    raise BuildError("the build has replaced its folder {0} by a link".format(part))
             # The application can read its release and change nothing in it.
             give(folder, 0, user.pw_gid, maker=user.pw_uid)
             record = {
@@ -150,8 +155,18 @@ class Releases:
                 self.remove(name)
 
     def _is_whole(self, name: str) -> bool:
+        # While a release is built, its user could write one: a build that was killed then would count.
+        if not self._is_ours(os.path.join(self.path(name), _RECORD)):
+            return False
         parts = (*_PARTS, "venv/bin/" + str(self.record(name).get("server", "gunicorn")))
         return all(os.path.exists(os.path.join(self.folder, name, part)) for part in parts)
+
+    def _is_ours(self, record: str) -> bool:
+        try:
+            found = os.lstat(record)
+            return stat.S_ISREG(found.st_mode) and found.st_uid == os.stat(self.folder).st_uid
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def _with_dependencies(self, identity: str) -> t.Optional[str]:
         """Return the virtual environment of a finished release with just these dependencies, the newest one."""

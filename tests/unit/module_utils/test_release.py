@@ -142,6 +142,23 @@ def test_a_release_has_the_server_that_it_was_built_for(releases: Releases) -> N
     assert releases.find("abc") is None
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe", "of the user"])
+def test_a_record_that_the_one_who_builds_has_put_there_does_not_count(
+    releases: Releases, tmp_path: Path, kind: str
+) -> None:
+    path = Path(releases.path(add(releases, "1-abc"))) / "release.json"
+    if kind == "of the user":
+        if os.geteuid():
+            pytest.skip("only root can give a file away")
+        os.chown(path, 12345, -1)
+    elif kind == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        path.symlink_to(path.rename(tmp_path / "elsewhere"))
+    assert releases.finished() == []
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null"])
 def test_a_record_that_somebody_damaged_says_nothing(releases: Releases, text: str) -> None:
     (Path(releases.path(add(releases, "1-abc"))) / "release.json").write_text(text, encoding="utf-8")
