@@ -38,7 +38,8 @@ def explained(problem: str, again: t.Callable[[str], Done], log: str, secrets: t
     if _NOTHING_THERE not in problem:
         return problem
     again("--log=" + log)
-    text = read_text(log) or ""
+    # The application's user could write there: no link is followed, and a named pipe would never end.
+    text = (read_text(log) if os.path.isfile(log) and not os.path.islink(log) else None) or ""
     for secret in secrets:
         text = text.replace(secret, "***")
     return "\n".join([problem, *_UNREAD.findall(text)[:1]])

@@ -136,7 +136,9 @@ class Environment:
 
     def _project(self) -> None:
         """Install the application itself where it is a library as well."""
-        project = read_text(os.path.join(self.app, "pyproject.toml")) or ""
+        path = os.path.join(self.app, "pyproject.toml")
+        # What was installed before could have put a named pipe there, which never ends.
+        project = (read_text(path) if os.path.isfile(path) else None) or ""
         if _BUILD_SYSTEM.search(project) or os.path.exists(os.path.join(self.app, "setup.py")):
             self._pip("--no-deps", self.app)
 

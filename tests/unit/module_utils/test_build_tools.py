@@ -38,6 +38,14 @@ def test_why_pip_found_nothing(tmp_path: Path, problem: str, log: str | None, to
     assert explained(problem, again, str(path), ["secret"]) == told
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_log_that_the_user_has_put_there_is_not_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "pip.log"
+    (tmp_path / "hosts.log").write_text(LOG, encoding="utf-8")
+    path.symlink_to("hosts.log") if kind == "link" else os.mkfifo(path)
+    assert explained(NOTHING, lambda option: Done(1, ""), str(path), []) == NOTHING
+
+
 def test_another_problem_is_not_tried_again(tmp_path: Path) -> None:
     def again(option: str) -> Done:
         raise AssertionError(option)
