@@ -12,8 +12,9 @@ import shutil
 import tempfile
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, sync_folder
 from ansible_collections.asgi.deploy.plugins.module_utils.processes import BuildError, Done, run_as
+from ansible_collections.asgi.deploy.plugins.module_utils.published_files import sync_disk
 
 FOLDER = "/usr/local/lib/asgi.deploy/tools"
 
@@ -37,7 +38,8 @@ def explained(problem: str, again: t.Callable[[str], Done], log: str, secrets: t
     if _NOTHING_THERE not in problem:
         return problem
     again("--log=" + log)
-    text = read_text(log) or ""
+    # The application's user could write there: no link is followed, and a named pipe would never end.
+    text = (read_text(log) if os.path.isfile(log) and not os.path.islink(log) else None) or ""
     for secret in secrets:
         text = text.replace(secret, "***")
     return "\n".join([problem, *_UNREAD.findall(text)[:1]])
@@ -92,12 +94,15 @@ class Tools:
             made = os.path.join(temporary, name)
             make(made)
             os.chmod(made, 0o755)
+            # Nothing else does: after a power cut the name could be there, its files empty, and no build works again.
+            sync_disk(temporary)
             try:
                 os.rename(made, path)
             except OSError:
                 # The build of another application was there first.
                 if not os.path.isdir(path):
                     raise
+        sync_folder(self.folder)
         return path
 
     def _make_pip(self, folder: str) -> None:

@@ -12,7 +12,7 @@ import shutil
 import typing as t
 import urllib.parse
 
-#: In memory, so that the credentials are on no disk; those that a killed build left go with the next one.
+#: In memory, so that the credentials are on no disk; those that a killed build left go with the next run.
 FOLDER = "/run/asgi-deploy-build"
 
 
@@ -30,6 +30,9 @@ def index_access(name: str, index: t.Optional[t.Mapping[str, t.Any]], user: t.An
     :param name: of the application, which one build at a time is for
     :param index: url, username, password and ca_bundle; None for the installers' own index
     """
+    own = folder_of(name)
+    # A build that was killed could not. Its password, perhaps, even if this one needs none.
+    shutil.rmtree(own, ignore_errors=True)
     access = Access(_proxies(), _proxy_passwords())
     if index is None:
         yield access
@@ -41,9 +44,6 @@ def index_access(name: str, index: t.Optional[t.Mapping[str, t.Any]], user: t.An
         yield access
         return
     os.makedirs(FOLDER, mode=0o711, exist_ok=True)
-    own = os.path.join(FOLDER, name)
-    # A build that was killed could not.
-    shutil.rmtree(own, ignore_errors=True)
     os.mkdir(own, 0o700)
     try:
         os.chown(own, user.pw_uid, user.pw_gid)
@@ -58,6 +58,11 @@ def index_access(name: str, index: t.Optional[t.Mapping[str, t.Any]], user: t.An
         yield access
     finally:
         shutil.rmtree(own, ignore_errors=True)
+
+
+def folder_of(name: str) -> str:
+    """Return where the credentials of a build of the application ``name`` are, as long as it lasts."""
+    return os.path.join(FOLDER, name)
 
 
 def _spellings(username: str, password: str) -> t.List[str]:

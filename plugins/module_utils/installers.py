@@ -119,21 +119,26 @@ class Environment:
         return identity
 
     def _shared(self, other: str) -> bool:
-        # Links are made by root: nobody else may change where they come to lie.
-        give(self.venv, 0, self.user.pw_gid)
+        # Links are made by root: nobody else may change where they come to lie, or have another folder of this name.
+        os.chown(self.folder, 0, self.user.pw_gid)
+        give(self.venv, 0, self.user.pw_gid, maker=self.user.pw_uid)
         try:
             share_packages(other, self.venv)
         except NotShared:
             shutil.rmtree(self.venv)
+            os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
             self._run([self.python, "-I", "-m", "venv", "--without-pip", self.venv], self.folder)
             return False
         # The files stay root's: they are the other release's as well.
-        give(self.venv, self.user.pw_uid, self.user.pw_gid, folders_only=True)
+        give(self.venv, self.user.pw_uid, self.user.pw_gid, maker=os.geteuid(), folders_only=True)
+        os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
         return True
 
     def _project(self) -> None:
         """Install the application itself where it is a library as well."""
-        project = read_text(os.path.join(self.app, "pyproject.toml")) or ""
+        path = os.path.join(self.app, "pyproject.toml")
+        # What was installed before could have put a named pipe there, which never ends.
+        project = (read_text(path) if os.path.isfile(path) else None) or ""
         if _BUILD_SYSTEM.search(project) or os.path.exists(os.path.join(self.app, "setup.py")):
             self._pip("--no-deps", self.app)
 

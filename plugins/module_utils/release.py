@@ -5,21 +5,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import pwd
 import re
 import shutil
+import stat
 import time
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, sync_folder, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.build_tools import Tools
 from ansible_collections.asgi.deploy.plugins.module_utils.index_access import index_access
 from ansible_collections.asgi.deploy.plugins.module_utils.installers import Environment, Install
 from ansible_collections.asgi.deploy.plugins.module_utils.ownership import give
 from ansible_collections.asgi.deploy.plugins.module_utils.processes import BuildError, end_those_of, run_as
+from ansible_collections.asgi.deploy.plugins.module_utils.published_files import sync_disk
 
 __all__ = ["BuildError", "Install", "Releases"]
 
@@ -104,14 +107,18 @@ class Releases:
         try:
             # Until it is unpacked nobody else can enter: what unpacks is root.
             unpack(os.path.join(folder, "app"))
-            give(folder, user.pw_uid, user.pw_gid)
+            give(folder, user.pw_uid, user.pw_gid, maker=os.geteuid())
             version = self._version()
             with index_access(self.name, install.index, user) as access:
                 tools = Tools(self.python, version)
                 environment = Environment(folder, self.python, version, user, self.cache, access, tools)
                 installed = environment.install(described, install, self._with_dependencies)
+            for part in ("app", "venv"):
+                if os.path.islink(os.path.join(folder, part)):
+                    # The user has built, and could have put one there: what it leads to would be published.
+                    raise BuildError("the build has replaced its folder {0} by a link".format(part))
             # The application can read its release and change nothing in it.
-            give(folder, 0, user.pw_gid)
+            give(folder, 0, user.pw_gid, maker=user.pw_uid)
             record = {
                 "release": name,
                 "code": _digest([described["type"], described["digest"], *_installed_by(install)]),
@@ -123,15 +130,22 @@ class Releases:
                 "asgi.deploy": VERSION,
                 **installed,
             }
+            # An installer syncs nothing: after a power cut the record could be there, and the files empty for ever.
+            sync_disk(folder)
             # Last: a release without it is not finished.
             write_file(os.path.join(folder, _RECORD), json.dumps(record, indent=2, sort_keys=True) + "\n")
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            self.remove(name)
             raise
         return name
 
     def remove(self, name: str) -> None:
-        shutil.rmtree(self.path(name), ignore_errors=True)
+        folder = self.path(name)
+        # First, and on the disk: what a removal leaves that is killed, or loses its power, is not finished any more.
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(folder, _RECORD))
+            sync_folder(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def prune(self, keep: int, used: t.Collection[str]) -> None:
         """Remove the oldest releases beyond ``keep``, but none that a slot still uses."""
@@ -141,8 +155,18 @@ class Releases:
                 self.remove(name)
 
     def _is_whole(self, name: str) -> bool:
+        # While a release is built, its user could write one: a build that was killed then would count.
+        if not self._is_ours(os.path.join(self.path(name), _RECORD)):
+            return False
         parts = (*_PARTS, "venv/bin/" + str(self.record(name).get("server", "gunicorn")))
         return all(os.path.exists(os.path.join(self.folder, name, part)) for part in parts)
+
+    def _is_ours(self, record: str) -> bool:
+        try:
+            found = os.lstat(record)
+            return stat.S_ISREG(found.st_mode) and found.st_uid == os.stat(self.folder).st_uid
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def _with_dependencies(self, identity: str) -> t.Optional[str]:
         """Return the virtual environment of a finished release with just these dependencies, the newest one."""

@@ -15,7 +15,7 @@ import pwd
 import shutil
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import leftovers_of, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.hooks import environment_file
 from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hops
 from ansible_collections.asgi.deploy.plugins.module_utils.published import Published
@@ -175,8 +175,11 @@ class _Removal:
 
     def _forget_secrets(self) -> None:
         """Remove what a killed hook or build has left in memory, to be there until the host is started again."""
-        for path in (environment_file(self.name), os.path.join(_BUILDS, self.name)):
-            place = os.path.join(self._base, path.lstrip("/"))
+        hooks, login = (
+            os.path.join(self._base, path.lstrip("/"))
+            for path in (environment_file(self.name), os.path.join(_BUILDS, self.name))
+        )
+        for place in (hooks, *leftovers_of(hooks), login):
             if os.path.isdir(place):
                 shutil.rmtree(place)
             elif os.path.lexists(place):

@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import (
     flip,
     flip_back,
+    leftovers_of,
     read_text,
     target_of,
     write_file,
@@ -104,6 +105,10 @@ class Slots:
 
     def on_disk(self, slot: str) -> t.Dict[str, t.Optional[str]]:
         return {path: read_text(path) for path in self.files[slot]}
+
+    def secrets_left(self) -> t.List[str]:
+        """Return the environment files that a killed run was just writing."""
+        return [path for slot in SLOTS for path in leftovers_of(self._environment_file(slot))]
 
     def is_as_wanted(self, slot: t.Optional[str], release: t.Optional[str]) -> bool:
         """Return whether ``slot`` has these settings and runs this release."""

@@ -145,6 +145,18 @@ class TestSharing:
         (first / MODULES / "added.py").touch()
         assert not (builder.build() / MODULES / "added.py").exists()
 
+    def test_a_link_that_a_package_has_put_there(self, builder: t.Any, tmp_path: Path) -> None:
+        """Root would copy what it leads to: all is installed anew."""
+        first = builder.build()
+        (tmp_path / "shadow").write_text("secret", encoding="utf-8")
+        (first / "venv/bin/evil").symlink_to(tmp_path / "shadow")
+        with (first / MODULES / "gunicorn-1.0.dist-info/RECORD").open("a", encoding="utf-8") as stream:
+            stream.write("../../../bin/evil,,\n")
+        second = builder.build()
+        assert not os.path.lexists(second / "venv/bin/evil")
+        assert not (first / MODULES / "gunicorn.py").samefile(second / MODULES / "gunicorn.py")
+        subprocess.run([second / "venv/bin/gunicorn"], check=True, capture_output=True)
+
     def test_the_application_itself_is_never_shared(self, builder: t.Any) -> None:
         with_project(builder)
         first = builder.build()
@@ -180,6 +192,11 @@ class TestTrouble:
     def test_a_package_that_is_not_there(self, builder: t.Any) -> None:
         builder.write("requirements.txt", "nowhere==1\n")
         assert "No matching distribution found for nowhere==1" in self.refused(builder)
+
+    def test_a_build_that_puts_a_link_for_its_folder(self, builder: t.Any) -> None:
+        step = "app = os.getcwd(); os.chdir('/'); os.rename(app, app + '-'); os.symlink(app + '-', app)"
+        with_project(builder, step=step + "; os.chdir(app)")
+        assert "has replaced its folder app by a link" in self.refused(builder)
 
     def test_no_requirements_file(self, builder: t.Any) -> None:
         message = self.refused(builder, requirements="locked.txt")

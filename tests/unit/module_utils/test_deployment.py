@@ -36,6 +36,7 @@ class World:
         self.due: list[str] = []
         self.halves: list[str] = []
         self.settled = True
+        self.secrets: list[str] = []
 
     def do(self, what: str) -> None:
         self.done.append(what)
@@ -96,6 +97,9 @@ class FakeSlots:
 
     def used_releases(self) -> set[str]:
         return set(self.world.slots.values())
+
+    def secrets_left(self) -> list[str]:
+        return self.world.secrets
 
     def is_as_wanted(self, slot: str | None, release: str | None) -> bool:
         return self.world.wanted and slot is not None and self.release_of(slot) == release
@@ -184,6 +188,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     monkeypatch.setattr(module, "Published", lambda *rest: FakePublished(made))
     monkeypatch.setattr(module, "Hooks", lambda *rest: FakeHooks(made))
     monkeypatch.setattr(module, "environment_file", lambda name: str(tmp_path / "left"))
+    monkeypatch.setattr(module, "folder_of", lambda name: str(tmp_path / "login"))
     monkeypatch.setattr(module, "source_of", lambda *rest, **more: Source({"type": "git"}, False, print))
     monkeypatch.setattr(Health, "ask", lambda self, address: None)
     return made
@@ -354,6 +359,37 @@ def test_one_that_is_not_confirmed_later_stays_where_there_is_none(world: World,
             make(hooks={"before": [], "after": [EACH], "rollback": []}).prepare(check_mode=False)
     assert (world.there, world.live, make().history.releases()) == (["old", "new"], "green", ["old"])
     assert world.done == ["confirm green"] * 2
+
+
+@pytest.fixture
+def secrets(world: World, tmp_path: Path) -> list[Path]:
+    """Leave what a killed run leaves of secrets."""
+    (tmp_path / "login").mkdir()
+    left = [tmp_path / name for name in ("left", ".left.x1y2z3a4", "login/netrc", ".environment.x1y2z3a4")]
+    for path in left:
+        path.touch()
+    world.secrets = [str(left[-1])]
+    return [*left, tmp_path / "login"]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize("release", [None, "r1"])
+def test_no_secret_of_a_killed_run_is_left(
+    world: World, make: Make, secrets: list[Path], check_mode: bool, release: str | None
+) -> None:
+    """Also where there is a release to put live, and nothing to build."""
+    serving(world, "r1", "new")
+    world.wanted = True
+    found = make(release=release).prepare(check_mode)
+    assert (found["changed"], found["release"]) == (True, release or "new")
+    assert {path.exists() for path in secrets} == {check_mode}
+
+
+def test_no_secret_of_a_killed_run_is_left_by_a_build_that_fails(world: World, make: Make, secrets: list[Path]) -> None:
+    world.fails = {"build": BuildError("no space")}
+    with pytest.raises(BuildError):
+        make().prepare(check_mode=False)
+    assert not any(path.exists() for path in secrets)
 
 
 def test_check_mode_says_what_would_come(world: World, make: Make) -> None:

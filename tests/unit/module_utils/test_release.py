@@ -8,13 +8,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import pwd
 import shutil
 import sys
+import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
 
+from ansible_collections.asgi.deploy.plugins.module_utils import release as module
 from ansible_collections.asgi.deploy.plugins.module_utils.release import VERSION, Install, Releases
 
 SOURCE = {"type": "directory", "digest": "abc"}
@@ -139,6 +142,23 @@ def test_a_release_has_the_server_that_it_was_built_for(releases: Releases) -> N
     assert releases.find("abc") is None
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe", "of the user"])
+def test_a_record_that_the_one_who_builds_has_put_there_does_not_count(
+    releases: Releases, tmp_path: Path, kind: str
+) -> None:
+    path = Path(releases.path(add(releases, "1-abc"))) / "release.json"
+    if kind == "of the user":
+        if os.geteuid():
+            pytest.skip("only root can give a file away")
+        os.chown(path, 12345, -1)
+    elif kind == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        path.symlink_to(path.rename(tmp_path / "elsewhere"))
+    assert releases.finished() == []
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null"])
 def test_a_record_that_somebody_damaged_says_nothing(releases: Releases, text: str) -> None:
     (Path(releases.path(add(releases, "1-abc"))) / "release.json").write_text(text, encoding="utf-8")
@@ -171,6 +191,69 @@ def test_remove(releases: Releases) -> None:
     releases.remove("1")
     releases.remove("2")
     assert names(releases) == []
+
+
+@pytest.mark.parametrize("step", ["sync_folder", "rmtree"])
+def test_a_removal_that_is_killed_leaves_nothing_that_counts(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    name = add(releases, "20260101T000000Z-aaaaaaaaaaaa")
+
+    def killed(folder: str, **_options: t.Any) -> None:
+        assert folder == releases.path(name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module if step == "sync_folder" else shutil, step, killed)
+    with pytest.raises(KeyboardInterrupt):
+        releases.remove(name)
+    assert releases.finished() == []
+    assert releases.unfinished(set()) == [name]
+
+
+@pytest.fixture
+def building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[], str]:
+    """Build a release whose environment is made without an installer."""
+    releases = Releases(pwd.getpwuid(os.getuid()).pw_name, str(tmp_path), sys.executable)
+    releases.cache = str(tmp_path / "cache")
+
+    class Environment:
+        def __init__(self, folder: str, *_rest: object) -> None:
+            self.bin = Path(folder, "venv/bin")
+
+        def install(self, *_rest: object) -> dict[str, object]:
+            self.bin.mkdir(parents=True)
+            for name in ("python", "gunicorn"):
+                (self.bin / name).touch()
+            return {}
+
+    monkeypatch.setattr(module, "Environment", Environment)
+    return lambda: releases.path(releases.build("a" * 12, SOURCE, os.mkdir, INSTALL, set()))
+
+
+def test_a_record_is_written_when_all_else_is_on_the_disk(
+    building: t.Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+
+    def sync(folder: str) -> None:
+        synced.append((folder, sorted(os.listdir(folder))))
+
+    monkeypatch.setattr(module, "sync_disk", sync)
+    folder = building()
+    assert synced == [(folder, ["app", "venv"])]
+    assert Path(folder, "release.json").exists()
+
+
+def test_of_a_release_that_does_not_reach_the_disk_nothing_stays(
+    building: t.Callable[[], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_rest: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "sync_disk", full)
+    with pytest.raises(OSError, match="No space left"):
+        building()
+    assert os.listdir(tmp_path / "releases") == []
 
 
 def test_what_is_half_built_or_half_removed_is_known(releases: Releases) -> None:

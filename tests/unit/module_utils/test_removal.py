@@ -153,6 +153,7 @@ def test_transient_units_are_stopped_and_units_of_such_a_name_are_not(host: Host
 
 def test_no_secret_of_a_killed_run_is_left_in_memory(host: Host) -> None:
     host.write("run/asgi-deploy/notes.hook-environment", "run/asgi-deploy-build/notes/netrc")
+    host.write("run/asgi-deploy/.notes.hook-environment.x1y2z3a4")
     host.write("run/asgi-deploy/notes-api.hook-environment", "run/asgi-deploy-build/notes-api/netrc")
     host.removal().remove()
     left = sorted(str(path.relative_to(host.base)) for path in host.base.glob("run/asgi-deploy*/*"))

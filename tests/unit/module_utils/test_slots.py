@@ -88,6 +88,18 @@ def test_is_as_wanted(make: Fixture, tmp_path: Path) -> None:
         assert slots.is_as_wanted("blue", "r1")
 
 
+def test_what_a_killed_run_was_just_writing_is_known(make: Fixture, tmp_path: Path) -> None:
+    slots, _run = make()
+    assert slots.secrets_left() == []
+    point(slots, "blue")
+    assert slots.secrets_left() == []
+    left = [tmp_path / "slots" / slot / ".environment.x1y2z3a4" for slot in ("blue", "green")]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert slots.secrets_left() == [str(path) for path in left]
+
+
 def test_the_environment_is_readable_by_root_only(make: Fixture, tmp_path: Path) -> None:
     slots, _run = make()
     slots._write("blue", "r1")
