@@ -12,7 +12,13 @@ import json
 import time
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.acme_account import accounts_at, adopt, orphans_at
+from ansible_collections.asgi.deploy.plugins.module_utils.acme_account import (
+    accounts_at,
+    adopt,
+    lineage_name,
+    orphans_at,
+    renewals_at,
+)
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.ca_words import Words
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_order import Certbot
@@ -72,6 +78,8 @@ class Outcome:
     def __init__(self) -> None:
         self.ordered: t.List[str] = []
         self.edited: t.List[str] = []
+        #: Those whose order is complained of.
+        self.failed: t.List[str] = []
         self.removed: t.List[str] = []
         self.account = False
         self.complaints: t.List[str] = []
@@ -120,7 +128,16 @@ class Work:
 
     def would_change_account(self) -> bool:
         """Return whether :meth:`carry_out` has something to do beside what the plan says."""
-        return self.would_update_account() or bool(orphans_at(self._server))
+        return self._is_account_lost() or self.would_update_account() or bool(orphans_at(self._server))
+
+    def _is_account_lost(self) -> bool:
+        """Return whether there are renewals and no account, as after a restore without the accounts.
+
+        certbot registers for an order, and for a renewal never.
+        """
+        gone = [wanted["name"] for wanted in self._params["certificates"] if wanted["state"] == "absent"]
+        names = [lineage_name(renewal) for renewal in renewals_at(self._server)]
+        return not accounts_at(self._server) and any(name not in gone for name in names)
 
     def would_update_account(self) -> bool:
         """Return whether the account's address differs from what the CA was told last, as far as anybody knows."""
@@ -138,7 +155,8 @@ class Work:
     def _account(self) -> None:
         known = self._orders.account(self._server)
         try:
-            if accounts_at(self._server) and _account_unknown_since(known.get("recovered_at", 0)):
+            unknown = bool(accounts_at(self._server)) and _account_unknown_since(known.get("recovered_at", 0))
+            if unknown or self._is_account_lost():
                 with turn(self._run):
                     self._recover(self._server)
             if self.would_update_account():
@@ -176,25 +194,23 @@ class Work:
         for lineage in ready:
             said = [unanswered[name] for name in lineage.domains if name in unanswered]
             if said:
-                self._complain(lineage.name, "no order was placed: " + "; ".join(dict.fromkeys(said)))
+                self._fail(lineage, "no order was placed: " + "; ".join(dict.fromkeys(said)))
                 continue
             try:
                 with turn(self._run):
                     self._order_in_turn(Lineage(lineage.wanted))
             except (ValueError, OSError) as error:
-                self._complain(lineage.name, "no order was placed: " + words_of(error))
+                self._fail(lineage, "no order was placed: " + words_of(error))
 
     def _is_held_back(self, lineage: Lineage) -> bool:
         valid = replaced_by_staging(lineage.name, self._server) if self._params["staging"] else None
         if valid:
-            self._complain(
-                lineage.name, "no order was placed: a staging certificate would replace the one from " + valid
-            )
+            self._fail(lineage, "no order was placed: a staging certificate would replace the one from " + valid)
             return True
         pause = None if self._params["ignore_cooldown"] else self._orders.pause(self._server, lineage.domains)
         if pause:
             remedy = "; mend that and wait, or place one with -e certbot_ignore_cooldown=true"
-            self._complain(lineage.name, "no order was placed: " + pause + remedy)
+            self._fail(lineage, "no order was placed: " + pause + remedy)
         return bool(pause)
 
     def _probe(self, lineages: t.Sequence[Lineage]) -> t.Dict[str, str]:
@@ -228,9 +244,7 @@ class Work:
             return
         self._orders.failed(self._server, lineage.domains, problem)
         stays = "; the certificate before it stays" if lineage.exists() else ""
-        self._complain(
-            "{0}, from {1}".format(lineage.name, self._server), problem.text + _REMEDIES.get(problem.kind, "") + stays
-        )
+        self._fail(lineage, problem.text + _REMEDIES.get(problem.kind, "") + stays, ", from " + self._server)
 
     def _is_rehearsed(self, lineage: Lineage) -> bool:
         """Return whether the order may be placed."""
@@ -244,8 +258,8 @@ class Work:
             # It says nothing of the names.
             self.outcome.warnings.append("{0}: not rehearsed at {1}: {2}".format(lineage.name, server, problem.text))
             return True
-        self._complain(
-            lineage.name,
+        self._fail(
+            lineage,
             "no order was placed, for its rehearsal at {0} failed: {1}{2}".format(
                 server, problem.text, _REMEDIES.get(problem.kind, "")
             ),
@@ -272,6 +286,10 @@ class Work:
             self._orders.save()
         except OSError as error:
             self._complain("what the CA said was not kept", words_of(error))
+
+    def _fail(self, lineage: Lineage, text: str, origin: str = "") -> None:
+        self.outcome.failed.append(lineage.name)
+        self._complain(lineage.name + origin, text)
 
     def _complain(self, name: str, text: str) -> None:
         self.outcome.complaints.append("{0}: {1}".format(name, text))

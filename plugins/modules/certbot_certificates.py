@@ -193,7 +193,7 @@ _WARNING = "warning: "
 def deploy(module: AnsibleModule, missing: t.Tuple[str, ...]) -> t.Tuple[t.List[str], t.List[str]]:
     """Bring the certificates to nginx. Returns what was changed and the complaints, a line each.
 
-    :param missing: beginnings of lines that are no news: of certificates that did not come
+    :param missing: beginnings of lines that are no news: of certificates whose order is complained of already
     """
     code, output, errors = module.run_command([module.params["command"], "--play"])
     lines = [line for line in errors.splitlines() if line.strip()]
@@ -224,7 +224,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         other = work.would_change_account() or bool(unused_credentials(keep))
         return {**result, "changed": started or bool(named) or other}
     outcome = work.carry_out(plan)
-    missing = tuple(lineage.name + ":" for lineage in plan.due if lineage.name not in outcome.ordered)
+    missing = tuple(name + ":" for name in outcome.failed)
     deployed, complaints = deploy(module, missing)
     # Always: a removal is what leaves some behind.
     cleared = remove_unused_credentials(keep)

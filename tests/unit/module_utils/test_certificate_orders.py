@@ -169,9 +169,21 @@ def test_one_failure_keeps_no_other_waiting(host: Host) -> None:
     ]
 
 
+def test_what_the_timer_renewed_in_between_has_not_failed(host: Host) -> None:
+    """What is said of its deployment is news, and the only line there is."""
+    host.have("one", "old.example.com")
+    wanted = {**PARAMS, "certificates": [ONE, TWO]}
+    plan = Plan(host, wanted)
+    host.have("one", "one.example.com")
+    host.refusals = [("--cert-name two", "rejectedIdentifier")]
+    outcome = Work(host, wanted, host.orders).carry_out(plan)
+    assert (outcome.ordered, outcome.failed) == ([], ["two"])
+
+
 def test_a_name_that_does_not_answer_is_not_ordered(host: Host) -> None:
     host.unanswered = {"one.example.com": "one.example.com has no address in DNS"}
     outcome = host.run(ONE, TWO)
+    assert outcome.failed == ["one"]
     assert (outcome.ordered, host.placed()) == (["two"], ["two"])
     assert outcome.complaints == ["one: no order was placed: one.example.com has no address in DNS"]
 
@@ -293,6 +305,30 @@ class TestAccount:
         assert host.run(ONE).edited == ["one"]
         assert not host.run(ONE).is_changed()
 
+    def test_renewals_at_a_server_without_any_account(self, host: Host) -> None:
+        """As after a restore without accounts/: there is no order that would register, and no renewal could succeed."""
+        host.have("one", "one.example.com")
+        work = Work(host, {**PARAMS, "certificates": [ONE], "email": "a@example.com"}, host.orders)
+        assert work.would_change_account()
+        assert host.run(ONE, email="a@example.com").account
+        [account] = acme_account.accounts_at(SERVER)
+        assert [line.split()[1] for line in host.commands] == ["register"]
+        assert lineage.Lineage(ONE).renewal.get("account") == account
+        assert not work.would_change_account()
+        assert not host.run(ONE, email="a@example.com").is_changed()
+
+    def test_an_account_that_is_not_to_be_had(self, host: Host) -> None:
+        host.have("one", "one.example.com")
+        host.refusals = [("register", BUSY_CA)]
+        [said] = host.run(ONE).complaints
+        assert said.startswith(f"the account at {SERVER}: a new account was not to be had: the CA could not be reached")
+        assert host.run(ONE).account
+
+    def test_none_is_registered_for_what_goes(self, host: Host) -> None:
+        host.have("one", "one.example.com")
+        gone = certificate("one", state="absent")
+        assert not Work(host, {**PARAMS, "certificates": [gone]}, host.orders).would_change_account()
+
 
 class TestEdits:
     def test_another_folder_needs_no_order(self, host: Host) -> None:
@@ -315,6 +351,7 @@ def test_staging_replaces_nothing_valid(host: Host) -> None:
     host.have("one", "one.example.com")
     [said] = host.run(ONE, server=TRIAL, staging=True).complaints
     assert said == f"one: no order was placed: a staging certificate would replace the one from {SERVER}"
+    assert host.run(ONE, server=TRIAL, staging=True).failed == ["one"]
     assert host.commands == []
 
 
