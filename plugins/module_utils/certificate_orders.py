@@ -155,7 +155,8 @@ class Work:
     def _account(self) -> None:
         known = self._orders.account(self._server)
         try:
-            unknown = bool(accounts_at(self._server)) and _account_unknown_since(known.get("recovered_at", 0))
+            since = known.get("recovered_at", 0)
+            unknown = bool(accounts_at(self._server)) and _account_unknown_since(since, self._server)
             if unknown or self._is_account_lost():
                 with turn(self._run):
                     self._recover(self._server)
@@ -295,10 +296,12 @@ class Work:
         self.outcome.complaints.append("{0}: {1}".format(name, text))
 
 
-def _account_unknown_since(recovered_at: float) -> bool:
+def _account_unknown_since(recovered_at: float, server: str) -> bool:
     """Return whether the CA did not know the account when the timer last asked it to renew, and that is not over."""
     try:
         renewal = json.loads(read_text(STATE) or "{}").get("renewal") or {}
+        if renewal.get("server") != server:
+            return False
         return bool(renewal.get("account_unknown")) and renewal.get("at", 0) > recovered_at
     except (ValueError, AttributeError, TypeError):
         return False

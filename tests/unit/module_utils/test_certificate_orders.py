@@ -260,7 +260,11 @@ class TestAccount:
     def test_what_the_timer_found_out_is_mended(self, host: Host) -> None:
         host.account(SERVER, "old")
         host.have("one", "one.example.com")
-        state = {"renewal": {"at": 1_900_000_000, "ok": False, "words": "x", "account_unknown": True}}
+        renewal = {"at": 1_900_000_000, "ok": False, "words": "x", "account_unknown": True, "server": SERVER}
+        state = {"renewal": renewal}
+        # Of another server, which the inventory had before: the account here is good.
+        (host.home / "state.json").write_text(json.dumps({"renewal": {**renewal, "server": TRIAL}}))
+        assert not host.run(ONE).is_changed()
         (host.home / "state.json").write_text(json.dumps(state))
         assert host.run(ONE).account
         assert acme_account.accounts_at(SERVER) != ["old"]
