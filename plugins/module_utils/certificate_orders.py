@@ -50,6 +50,7 @@ class Plan:
 
     def __init__(self, run: Run, params: Params) -> None:
         present = [Lineage(wanted) for wanted in params["certificates"] if wanted["state"] == "present"]
+        self.present = [lineage.name for lineage in present]
         absent = [
             Removal(wanted, params["tls_dir"]) for wanted in params["certificates"] if wanted["state"] == "absent"
         ]
@@ -69,7 +70,8 @@ class Plan:
             for lineage in self.due
         ]
         shown += [_difference(edited.path, edited.before or "", edited.text) for _lineage, edited in self.edits]
-        return shown + [_difference(item.name, "\n".join(item.paths()) + "\n", "") for item in self.removals]
+        taken = {item.name: item.paths(item.waiting(self.present)) for item in self.removals}
+        return shown + [_difference(name, "\n".join(paths) + "\n", "") for name, paths in taken.items()]
 
 
 class Outcome:
@@ -100,17 +102,19 @@ class Work:
         self._orders = orders or Orders()
         self.outcome = Outcome()
 
-    def carry_out(self, plan: Plan) -> Outcome:
-        """Do what the plan has, and keep what the CA said for the next run."""
+    def carry_out(self, plan: Plan, deploy: t.Callable[[], None] = lambda: None) -> Outcome:
+        """Do what the plan has, and keep what the CA said for the next run.
+
+        :param deploy: brings what was ordered to nginx, where a site has to be off what goes
+        """
         is_registered = bool(accounts_at(self._server))
         try:
-            for removal in plan.removals:
-                self._remove(removal)
             self._account()
             self._order_all(plan)
             self._edit_all(plan)
             if accounts_at(self._server) and not (is_registered and self._params["email"]):
                 self._orders.account(self._server).setdefault("email", self._params["email"])
+            self._remove_all(plan, deploy)
             self._adopt()
         finally:
             self._save()
@@ -144,6 +148,22 @@ class Work:
         known = self._orders.account(self._server)
         email = self._params["email"]
         return bool(accounts_at(self._server)) and (known["email"] != email if "email" in known else email is not None)
+
+    def _remove_all(self, plan: Plan, deploy: t.Callable[[], None]) -> None:
+        """A site that got another name goes from the old certificate to the new one, and not by its self-signed pair.
+
+        Where the new one did not come, the old one stays: browsers would refuse the site from now on otherwise.
+        """
+        if any(removal.waiting(plan.present) for removal in plan.removals):
+            deploy()
+        for removal in plan.removals:
+            waiting = [] if removal.is_urgent else removal.waiting(plan.present)
+            if waiting:
+                sites = ("the site {0} is" if len(waiting) == 1 else "the sites {0} are").format(", ".join(waiting))
+                text = "{0}: kept: {1} served with it until its own certificate is there"
+                self.outcome.warnings.append(text.format(removal.name, sites))
+            else:
+                self._remove(removal)
 
     def _remove(self, removal: Removal) -> None:
         try:
