@@ -65,6 +65,10 @@ def renewals_at(server: str) -> t.List[RenewalFile]:
     return [file for file in files if file.get("server") == server]
 
 
+def lineage_name(renewal: RenewalFile) -> str:
+    return os.path.basename(renewal.path)[: -len(".conf")]
+
+
 def orphans_at(server: str) -> t.List[RenewalFile]:
     """Return the renewal files whose account is gone while another one is there: certbot would not renew by them.
 
@@ -81,7 +85,7 @@ def adopt(server: str) -> t.List[str]:
     for renewal in orphans:
         renewal.set("account", account or "")
         renewal.write()
-    return [os.path.basename(renewal.path)[: -len(".conf")] for renewal in orphans]
+    return [lineage_name(renewal) for renewal in orphans]
 
 
 def recover(register: Register, server: str) -> None:

@@ -17,6 +17,7 @@ import json
 import re
 import time
 import typing as t
+import urllib.parse
 
 LOG = "/var/log/letsencrypt/letsencrypt.log"
 
@@ -27,6 +28,7 @@ _RUN = "certbot version:"
 _ANSWER = re.compile(
     r"Received response:\s*HTTP (\d{3})\n(.*?)\n\n(.*?)(?=^\d{4}-\d\d-\d\d \d\d:|\Z)", re.DOTALL | re.M
 )
+_REQUEST = re.compile(r"Sending \w+ request to (\S+)")
 _FAILED = re.compile(r"^\s*Domain: (\S+)\n\s*Type: .*\n\s*Detail: (.*)$", re.MULTILINE)
 _EXCEPTION = re.compile(r"(?:requests|urllib3)\.exceptions\.\w+: .*")
 _REASON = re.compile(r"\[Errno -?\d+\] [^'\")]+|certificate verify failed: [^(\"]+|timed out|Read timed out")
@@ -41,7 +43,8 @@ class Words(t.NamedTuple):
     """``kind`` is refused, unreachable, rate_limited, account_unknown, busy or other.
 
     ``names``: host name to what the CA said of it; ``retry_at``: epoch, where the CA wants to be left alone until then;
-    ``code``: the CA's own name for the problem.
+    ``code``: the CA's own name for the problem; ``forgotten_by``: host and port of each CA that did not know the
+    account, for a run of the timer asks those of all lineages.
     """
 
     kind: str
@@ -49,6 +52,11 @@ class Words(t.NamedTuple):
     names: t.Mapping[str, str] = {}
     retry_at: t.Optional[float] = None
     code: str = ""
+    forgotten_by: t.Tuple[str, ...] = ()
+
+    def account_unknown_at(self, server: str) -> bool:
+        """Return whether it was this ``server`` that did not know the account, and not another lineage's."""
+        return _place(server) in self.forgotten_by
 
 
 def words_of_run(
@@ -67,13 +75,30 @@ def words_of_run(
     run = log[start:] if start >= beginning else ""
     names: t.Dict[str, str] = {name: _line(said) for name, said in _FAILED.findall(output)}
     last: t.Optional[t.Tuple[int, str, t.Mapping[str, t.Any]]] = None
-    for status, headers, text in _ANSWER.findall(run):
+    forgotten: t.List[str] = []
+    asked, end = "", 0
+    for match in _ANSWER.finditer(run):
+        status, headers, text = match.groups()
+        asked, end = next(reversed(_REQUEST.findall(run, end, match.start())), asked), match.end()
         body = _json(text)
         names.update(_failed_authorization(body))
         problem = body.get("error") if body.get("status") == "invalid" and "challenges" not in body else body
         if isinstance(problem, dict) and _code(problem) not in ("", "badNonce"):
             last = (int(status), headers, problem)
+            if _code(problem) == "accountDoesNotExist" and asked:
+                forgotten.append(_place(asked))
             names.update(_subproblems(problem))
+    words = _words(last, names, domains, now) or _unreachable(run, output) or _other(run, output)
+    return words._replace(forgotten_by=tuple(dict.fromkeys(forgotten)))
+
+
+def _words(
+    last: t.Optional[t.Tuple[int, str, t.Mapping[str, t.Any]]],
+    names: t.Mapping[str, str],
+    domains: t.Sequence[str],
+    now: t.Optional[float],
+) -> t.Optional[Words]:
+    """:param last: status, headers and problem of the last answer that told of one"""
     if last and _code(last[2]) == "rateLimited":
         return _rate_limited(last[1], last[2], time.time() if now is None else now)
     if last and _code(last[2]) == "accountDoesNotExist":
@@ -88,7 +113,7 @@ def words_of_run(
         detail = _detail(last[2])
         quoted = {name: detail for name in domains if re.search(_bounded(name), detail, re.IGNORECASE)}
         return Words("refused", "the CA refused: " + detail, quoted, code=_code(last[2]))
-    return _unreachable(run, output) or _other(run, output)
+    return None
 
 
 def _unreachable(run: str, output: str) -> t.Optional[Words]:
@@ -129,6 +154,15 @@ def _time_of(value: str, now: float) -> t.Optional[float]:
         return email.utils.parsedate_to_datetime(value).timestamp()
     except (TypeError, ValueError):
         return None
+
+
+def _place(url: str) -> str:
+    """Return host and port of an address as certbot's log has it, with what ends the sentence."""
+    try:
+        parts = urllib.parse.urlsplit(url.rstrip(":."))
+        return "{0}:{1}".format(parts.hostname, parts.port or 443)
+    except ValueError:
+        return ""
 
 
 def _json(text: str) -> t.Dict[str, t.Any]:

@@ -67,8 +67,9 @@ class Certbot:
             if self._params["staging"]:
                 # The certificate before it may be of the other server, and expired: see replaced_by_staging.
                 words.append("--break-my-certs")
-            if lineage.renewal.get("reuse_key") == "True" and lineage.has_other_key(self._run):
-                words.append("--new-key")
+        if lineage.exists() and lineage.renewal.get("reuse_key") == "True" and lineage.has_other_key(self._run):
+            # certbot refuses otherwise, in a rehearsal as well.
+            words.append("--new-key")
         for domain in lineage.domains:
             words += ["--domain", domain]
         return self.ask(words, lineage.domains, eab=True)

@@ -91,6 +91,11 @@ def problems_of(certificate: str, key: str, domains: t.Iterable[str], now: t.Opt
     return problems
 
 
+def could_load(certificate: str, key: str) -> bool:
+    """Return whether nginx starts with this pair; it does with one that has expired."""
+    return not problems_of(certificate, key, (), now=0)
+
+
 def not_valid_yet(certificate: str) -> t.List[str]:
     """Return why clients would refuse a certificate that begins later; an empty list for others.
 

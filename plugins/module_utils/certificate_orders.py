@@ -12,7 +12,13 @@ import json
 import time
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.acme_account import accounts_at, adopt, orphans_at
+from ansible_collections.asgi.deploy.plugins.module_utils.acme_account import (
+    accounts_at,
+    adopt,
+    lineage_name,
+    orphans_at,
+    renewals_at,
+)
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import read_text, words_of
 from ansible_collections.asgi.deploy.plugins.module_utils.ca_words import Words
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_order import Certbot
@@ -44,6 +50,7 @@ class Plan:
 
     def __init__(self, run: Run, params: Params) -> None:
         present = [Lineage(wanted) for wanted in params["certificates"] if wanted["state"] == "present"]
+        self.present = [lineage.name for lineage in present]
         absent = [
             Removal(wanted, params["tls_dir"]) for wanted in params["certificates"] if wanted["state"] == "absent"
         ]
@@ -63,7 +70,8 @@ class Plan:
             for lineage in self.due
         ]
         shown += [_difference(edited.path, edited.before or "", edited.text) for _lineage, edited in self.edits]
-        return shown + [_difference(item.name, "\n".join(item.paths()) + "\n", "") for item in self.removals]
+        taken = {item.name: item.paths(item.waiting(self.present)) for item in self.removals}
+        return shown + [_difference(name, "\n".join(paths) + "\n", "") for name, paths in taken.items()]
 
 
 class Outcome:
@@ -72,6 +80,8 @@ class Outcome:
     def __init__(self) -> None:
         self.ordered: t.List[str] = []
         self.edited: t.List[str] = []
+        #: Those whose order is complained of.
+        self.failed: t.List[str] = []
         self.removed: t.List[str] = []
         self.account = False
         self.complaints: t.List[str] = []
@@ -92,17 +102,19 @@ class Work:
         self._orders = orders or Orders()
         self.outcome = Outcome()
 
-    def carry_out(self, plan: Plan) -> Outcome:
-        """Do what the plan has, and keep what the CA said for the next run."""
+    def carry_out(self, plan: Plan, deploy: t.Callable[[], None] = lambda: None) -> Outcome:
+        """Do what the plan has, and keep what the CA said for the next run.
+
+        :param deploy: brings what was ordered to nginx, where a site has to be off what goes
+        """
         is_registered = bool(accounts_at(self._server))
         try:
-            for removal in plan.removals:
-                self._remove(removal)
             self._account()
             self._order_all(plan)
             self._edit_all(plan)
             if accounts_at(self._server) and not (is_registered and self._params["email"]):
                 self._orders.account(self._server).setdefault("email", self._params["email"])
+            self._remove_all(plan, deploy)
             self._adopt()
         finally:
             self._save()
@@ -120,13 +132,38 @@ class Work:
 
     def would_change_account(self) -> bool:
         """Return whether :meth:`carry_out` has something to do beside what the plan says."""
-        return self.would_update_account() or bool(orphans_at(self._server))
+        return self._is_account_lost() or self.would_update_account() or bool(orphans_at(self._server))
+
+    def _is_account_lost(self) -> bool:
+        """Return whether there are renewals and no account, as after a restore without the accounts.
+
+        certbot registers for an order, and for a renewal never.
+        """
+        gone = [wanted["name"] for wanted in self._params["certificates"] if wanted["state"] == "absent"]
+        names = [lineage_name(renewal) for renewal in renewals_at(self._server)]
+        return not accounts_at(self._server) and any(name not in gone for name in names)
 
     def would_update_account(self) -> bool:
         """Return whether the account's address differs from what the CA was told last, as far as anybody knows."""
         known = self._orders.account(self._server)
         email = self._params["email"]
         return bool(accounts_at(self._server)) and (known["email"] != email if "email" in known else email is not None)
+
+    def _remove_all(self, plan: Plan, deploy: t.Callable[[], None]) -> None:
+        """A site that got another name goes from the old certificate to the new one, and not by its self-signed pair.
+
+        Where the new one did not come, the old one stays: browsers would refuse the site from now on otherwise.
+        """
+        if any(removal.waiting(plan.present) for removal in plan.removals):
+            deploy()
+        for removal in plan.removals:
+            waiting = [] if removal.is_urgent else removal.waiting(plan.present)
+            if waiting:
+                sites = ("the site {0} is" if len(waiting) == 1 else "the sites {0} are").format(", ".join(waiting))
+                text = "{0}: kept: {1} served with it until its own certificate is there"
+                self.outcome.warnings.append(text.format(removal.name, sites))
+            else:
+                self._remove(removal)
 
     def _remove(self, removal: Removal) -> None:
         try:
@@ -138,7 +175,9 @@ class Work:
     def _account(self) -> None:
         known = self._orders.account(self._server)
         try:
-            if accounts_at(self._server) and _account_unknown_since(known.get("recovered_at", 0)):
+            since = known.get("recovered_at", 0)
+            unknown = bool(accounts_at(self._server)) and _account_unknown_since(since, self._server)
+            if unknown or self._is_account_lost():
                 with turn(self._run):
                     self._recover(self._server)
             if self.would_update_account():
@@ -176,25 +215,23 @@ class Work:
         for lineage in ready:
             said = [unanswered[name] for name in lineage.domains if name in unanswered]
             if said:
-                self._complain(lineage.name, "no order was placed: " + "; ".join(dict.fromkeys(said)))
+                self._fail(lineage, "no order was placed: " + "; ".join(dict.fromkeys(said)))
                 continue
             try:
                 with turn(self._run):
                     self._order_in_turn(Lineage(lineage.wanted))
             except (ValueError, OSError) as error:
-                self._complain(lineage.name, "no order was placed: " + words_of(error))
+                self._fail(lineage, "no order was placed: " + words_of(error))
 
     def _is_held_back(self, lineage: Lineage) -> bool:
         valid = replaced_by_staging(lineage.name, self._server) if self._params["staging"] else None
         if valid:
-            self._complain(
-                lineage.name, "no order was placed: a staging certificate would replace the one from " + valid
-            )
+            self._fail(lineage, "no order was placed: a staging certificate would replace the one from " + valid)
             return True
         pause = None if self._params["ignore_cooldown"] else self._orders.pause(self._server, lineage.domains)
         if pause:
             remedy = "; mend that and wait, or place one with -e certbot_ignore_cooldown=true"
-            self._complain(lineage.name, "no order was placed: " + pause + remedy)
+            self._fail(lineage, "no order was placed: " + pause + remedy)
         return bool(pause)
 
     def _probe(self, lineages: t.Sequence[Lineage]) -> t.Dict[str, str]:
@@ -228,9 +265,7 @@ class Work:
             return
         self._orders.failed(self._server, lineage.domains, problem)
         stays = "; the certificate before it stays" if lineage.exists() else ""
-        self._complain(
-            "{0}, from {1}".format(lineage.name, self._server), problem.text + _REMEDIES.get(problem.kind, "") + stays
-        )
+        self._fail(lineage, problem.text + _REMEDIES.get(problem.kind, "") + stays, ", from " + self._server)
 
     def _is_rehearsed(self, lineage: Lineage) -> bool:
         """Return whether the order may be placed."""
@@ -244,8 +279,8 @@ class Work:
             # It says nothing of the names.
             self.outcome.warnings.append("{0}: not rehearsed at {1}: {2}".format(lineage.name, server, problem.text))
             return True
-        self._complain(
-            lineage.name,
+        self._fail(
+            lineage,
             "no order was placed, for its rehearsal at {0} failed: {1}{2}".format(
                 server, problem.text, _REMEDIES.get(problem.kind, "")
             ),
@@ -273,14 +308,20 @@ class Work:
         except OSError as error:
             self._complain("what the CA said was not kept", words_of(error))
 
+    def _fail(self, lineage: Lineage, text: str, origin: str = "") -> None:
+        self.outcome.failed.append(lineage.name)
+        self._complain(lineage.name + origin, text)
+
     def _complain(self, name: str, text: str) -> None:
         self.outcome.complaints.append("{0}: {1}".format(name, text))
 
 
-def _account_unknown_since(recovered_at: float) -> bool:
+def _account_unknown_since(recovered_at: float, server: str) -> bool:
     """Return whether the CA did not know the account when the timer last asked it to renew, and that is not over."""
     try:
         renewal = json.loads(read_text(STATE) or "{}").get("renewal") or {}
+        if renewal.get("server") != server:
+            return False
         return bool(renewal.get("account_unknown")) and renewal.get("at", 0) > recovered_at
     except (ValueError, AttributeError, TypeError):
         return False

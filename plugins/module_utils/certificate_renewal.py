@@ -39,13 +39,14 @@ def note_of(
     """Return what to remember of the run that systemd tells of in ``environment``.
 
     :param before: what was remembered of the one before
-    :param server: the inventory's, for the message that it was not to be reached
+    :param server: the inventory's; an account that another one does not know is not to be replaced there
     """
     result = environment.get("SERVICE_RESULT")
     if result is None or (environment.get("EXIT_CODE") == "killed" and result == "success"):
         # Not systemd's, or stopped by somebody: it says nothing.
         return before
     note: Note = {"at": int(time.time()), "ok": result == "success", "words": "", "account_unknown": False}
+    note["server"] = server
     if not note["ok"]:
         text = (read_text(log) or "") if _is_of_this_run(log, run) else ""
         words = words_of_run(text, "")
@@ -58,7 +59,12 @@ def note_of(
         note["words"] = words.text
         if words.kind == "unreachable" and server:
             note["words"] += " ({0})".format(server)
-        note["account_unknown"] = words.kind == "account_unknown"
+        note["account_unknown"] = server is not None and words.account_unknown_at(server)
+        if words.kind == "account_unknown" and not note["account_unknown"]:
+            note["words"] += " ({0})".format(", ".join(words.forgotten_by) or "see " + LOG)
+        elif note["account_unknown"] and words.kind != "account_unknown":
+            # Another lineage has failed after it.
+            note["words"] += "; {0} does not know the account".format(server)
     return note
 
 
@@ -66,6 +72,9 @@ def recovered(note: t.Optional[Note], config: Config, run: Run) -> t.Optional[No
     """Register anew where the CA has forgotten the account, so that the timer's next run renews."""
     account = config.account
     if not note or not note["account_unknown"] or not account or not config.server or account["external"]:
+        return note
+    if note.get("server") != config.server:
+        # The inventory has another server since, whose account is good.
         return note
     params = {"certbot": account["certbot"], "environment": {}, "email": account["email"]}
     try:

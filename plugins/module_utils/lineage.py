@@ -76,6 +76,8 @@ class Lineage:
         if not wanted.get("server"):
             return wanted
         self._set_key(wanted)
+        # Of whoever had the certificate before: it may rule out the only challenge that the plugin can do.
+        wanted.remove("pref_challs")
         for key, value in renewal_settings(self.wanted, params).items():
             if value is None:
                 wanted.remove(key)

@@ -14,6 +14,7 @@ import time
 import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import target_of, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.certificate import could_load, read_certificate
 from ansible_collections.asgi.deploy.plugins.module_utils.lineage import HOME, Lineage
 
 KINDS = ("cert", "privkey", "chain", "fullchain")
@@ -29,8 +30,7 @@ def mend(lineage: Lineage, tls_dir: str) -> t.Optional[str]:
     """
     archive = os.path.join(HOME, "archive", lineage.name)
     parts = [path for path in (lineage.folder, archive, lineage.renewal.path) if os.path.lexists(path)]
-    links = [os.path.join(lineage.folder, kind + ".pem") for kind in KINDS]
-    has_files = all(os.path.islink(link) and os.path.exists(link) for link in links)
+    has_files = all(_is_there(kind, os.path.join(lineage.folder, kind + ".pem")) for kind in KINDS)
     has_settings = all(lineage.renewal.get(kind) for kind in KINDS) and lineage.renewal.get("server") is not None
     if not parts or (has_files and has_settings):
         return None
@@ -47,6 +47,19 @@ def mend(lineage: Lineage, tls_dir: str) -> t.Optional[str]:
     return "it was not whole; what was there is in " + aside
 
 
+def _is_there(kind: str, link: str) -> bool:
+    """Return whether certbot could use the file. A power cut leaves empty ones, and certbot fails at them each time."""
+    if not os.path.islink(link) or not os.path.exists(link):
+        return False
+    if kind == "privkey":
+        return os.stat(link).st_size > 0
+    try:
+        read_certificate(link)
+    except ValueError:
+        return False
+    return True
+
+
 def _settings(lineage: Lineage, archive: str) -> str:
     """Return the least that certbot takes for a renewal file. The order that follows fills in the rest."""
     lines = ["archive_dir = " + archive]
@@ -55,8 +68,8 @@ def _settings(lineage: Lineage, archive: str) -> str:
 
 
 def _used(lineage: Lineage, tls_dir: str) -> t.List[str]:
-    """Return the sites that read a pair there. A link to nothing is no use to nginx, and no loss."""
+    """Return the sites that read a pair there. One that nginx cannot load is no use to it, and no loss."""
     names = sorted(os.listdir(tls_dir)) if os.path.isdir(tls_dir) else []
-    whole = os.path.exists(lineage.certificate) and os.path.exists(lineage.key)
+    whole = could_load(lineage.certificate, lineage.key)
     links = {name: os.path.join(tls_dir, name, "current") for name in names}
     return [name for name, link in links.items() if whole and target_of(link) == lineage.folder]

@@ -16,6 +16,7 @@ from ansible_collections.asgi.deploy.plugins.module_utils.ca_words import Words
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_order import Certbot
 from ansible_collections.asgi.deploy.plugins.module_utils.certbot_turn import turn
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import (
+    could_load,
     create_self_signed,
     problems_of,
     read_certificate,
@@ -52,11 +53,16 @@ class Site:
             self._domains = list(wanted["domains"])
             # A site that is gone is kept for nginx's earlier generations, and not served.
             self._is_live = wanted["source"] == "certbot"
+            self._lineage = str(wanted.get("lineage") or self.name)
             self._proxy_protocol = bool(wanted.get("proxy_protocol"))
         except (ValueError, KeyError, TypeError):
             raise ValueError(
                 "{0} points at it, and {1} is not as the role nginx_proxy writes it".format(self.link, marker)
             ) from None
+
+    def awaits(self) -> t.Optional[str]:
+        """Return the lineage that nginx is to serve here, or None where it is to serve nothing."""
+        return self._lineage if self._is_live else None
 
     def to_bootstrap(self) -> None:
         if problems_of(self._bootstrap + "/fullchain.pem", self._bootstrap + "/privkey.pem", self._domains):
@@ -78,16 +84,40 @@ class Removal:
 
     def __init__(self, wanted: t.Mapping[str, t.Any], tls_dir: str) -> None:
         self.name: str = wanted["name"]
+        #: A key that others may have is given up at once.
+        self.is_urgent = bool(wanted.get("revoke"))
         self._wanted = wanted
         self._tls_dir = tls_dir
         self._lineage = os.path.join(HOME, "live", self.name)
         self._renewal = RenewalFile(os.path.join(HOME, "renewal", self.name + ".conf"))
 
-    def paths(self) -> t.List[str]:
-        """Return what there is of the lineage; an empty list where nothing has to be done."""
+    def paths(self, waiting: t.Container[str] = ()) -> t.List[str]:
+        """Return what there is of the lineage; an empty list where nothing has to be done.
+
+        :param waiting: sites that are off it by then
+        """
         own = [self._lineage, os.path.join(HOME, "archive", self.name), self._renewal.path]
-        links = [os.path.join(self._tls_dir, site, "current") for site in self._sites()]
+        links = [os.path.join(self._tls_dir, site, "current") for site in self._sites() if site not in waiting]
         return [path for path in own if os.path.lexists(path)] + links
+
+    def waiting(self, present: t.Container[str]) -> t.List[str]:
+        """Return the sites that are served with it until their own lineage is there, as one that got another name is.
+
+        :param present: the lineages that are wanted
+        """
+        if not could_load(self._lineage + "/fullchain.pem", self._lineage + "/privkey.pem"):
+            # Nobody is served with that: nginx would not even start.
+            return []
+        found = []
+        for name in self._sites():
+            try:
+                own = Site(os.path.join(self._tls_dir, name)).awaits()
+            except ValueError:
+                # The removal fails with that.
+                continue
+            if own is not None and own != self.name and own in present:
+                found.append(name)
+        return found
 
     def remove(self, run: Run, certbot: Certbot, server: str) -> None:
         """Do it.

@@ -21,6 +21,7 @@ import typing as t
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import flip, read_text, target_of, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.certificate import (
+    could_load,
     covers,
     create_self_signed,
     problems_of,
@@ -91,7 +92,7 @@ class TlsFolders:
 
     def absent(self) -> t.List[Pair]:
         """Return the pairs that nginx could not open now."""
-        return [pair for pair in self.pairs if not os.path.exists(self.current(pair["name"]) + "/fullchain.pem")]
+        return [pair for pair in self.pairs if not self._can_open(pair)]
 
     def stale(self) -> t.List[Pair]:
         """Return the pairs for which :meth:`ensure` has something to do."""
@@ -203,11 +204,16 @@ class TlsFolders:
         return json.dumps(wanted, indent=2, sort_keys=True) + "\n"
 
     def _wrong_link(self, pair: Pair) -> bool:
-        link = self.current(pair["name"])
         if pair["source"] == "self_signed":
-            return target_of(link) != "bootstrap"
-        # A lineage that was deleted by hand leaves a link to nothing, and nginx would not start.
-        return not os.path.exists(link + "/fullchain.pem")
+            return target_of(self.current(pair["name"])) != "bootstrap"
+        return not self._can_open(pair)
+
+    def _can_open(self, pair: Pair) -> bool:
+        # A lineage that was deleted by hand leaves a link to nothing, a power cut empty files: nginx would not start.
+        folder = self.current(pair["name"])
+        if pair["source"] == "certbot":
+            return could_load(folder + "/fullchain.pem", folder + "/privkey.pem")
+        return os.path.exists(folder + "/fullchain.pem")
 
     def _comes_back(self, pair: Pair) -> bool:
         """Return whether a site of certbot's was none before, and a better pair is there than the self-signed one."""

@@ -17,7 +17,8 @@ description:
   - Before an order, each name's challenge is tried, and the order is rehearsed where there is a server for it. After
     refusals of the CA orders pause. What fails leaves the certificate before it in place, and keeps no other waiting.
   - A certificate whose O(certificates[].state) is C(absent) is revoked if asked and deleted, after nginx has gone back
-    to the self-signed pair.
+    to the self-signed pair. One that is not to be revoked is kept, with a warning, while a site is served with it whose
+    own certificate did not come.
   - Then runs C(asgi-deploy-certificates), which switches nginx to the certificates that fit, and confirms that they are
     served.
   - Part of the role P(asgi.deploy.certbot#role).
@@ -190,12 +191,18 @@ from ansible_collections.asgi.deploy.plugins.module_utils.certificate_orders imp
 _WARNING = "warning: "
 
 
+def bring(module: AnsibleModule) -> t.Tuple[int, t.List[str], str]:
+    """Bring the certificates to nginx. Returns the program's exit code, what was changed, a line each, and errors."""
+    code, output, errors = module.run_command([module.params["command"], "--play"])
+    return code, output.splitlines(), errors
+
+
 def deploy(module: AnsibleModule, missing: t.Tuple[str, ...]) -> t.Tuple[t.List[str], t.List[str]]:
     """Bring the certificates to nginx. Returns what was changed and the complaints, a line each.
 
-    :param missing: beginnings of lines that are no news: of certificates that did not come
+    :param missing: beginnings of lines that are no news: of certificates whose order is complained of already
     """
-    code, output, errors = module.run_command([module.params["command"], "--play"])
+    code, changes, errors = bring(module)
     lines = [line for line in errors.splitlines() if line.strip()]
     for line in lines:
         if line.startswith(_WARNING):
@@ -203,7 +210,7 @@ def deploy(module: AnsibleModule, missing: t.Tuple[str, ...]) -> t.Tuple[t.List[
     complaints = [line for line in lines if not line.startswith((_WARNING, *missing))]
     if code and not lines:
         complaints = ["{0} failed without a word".format(module.params["command"])]
-    return output.splitlines(), complaints if code else []
+    return changes, complaints if code else []
 
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
@@ -223,9 +230,12 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         named = result["ordered"] or result["edited"] or result["removed"]
         other = work.would_change_account() or bool(unused_credentials(keep))
         return {**result, "changed": started or bool(named) or other}
-    outcome = work.carry_out(plan)
-    missing = tuple(lineage.name + ":" for lineage in plan.due if lineage.name not in outcome.ordered)
-    deployed, complaints = deploy(module, missing)
+    early: t.List[str] = []
+    # What is wrong then, the run at the end says.
+    outcome = work.carry_out(plan, lambda: early.extend(bring(module)[1]))
+    missing = tuple(name + ":" for name in outcome.failed)
+    late, complaints = deploy(module, missing)
+    deployed = early + late
     # Always: a removal is what leaves some behind.
     cleared = remove_unused_credentials(keep)
     changed = started or outcome.is_changed() or cleared or bool(deployed)

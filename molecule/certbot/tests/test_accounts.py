@@ -157,3 +157,19 @@ class TestAccountThatIsGone:
             assert renew(machine)
             assert_well(machine)
             assert json.loads(machine.run("cat /var/lib/asgi-deploy/certificates/orders.json"))["accounts"]
+
+    def test_the_next_play_registers_where_there_is_none(self, machines: list[Machine], play: Playbook) -> None:
+        for machine in machines:
+            machine.run(f"rm -r {ACCOUNTS}")
+        with counted(machines) as orders:
+            outcome = play("--check", playbook=ALONE, code=0)
+            assert all(tasks.changed for tasks in outcome.hosts.values())
+            play(playbook=ALONE, code=0)
+            play(playbook=ALONE, code=0).assert_unchanged()
+        assert set(orders.values()) == {0}
+        for machine in machines:
+            [account] = accounts(machine)
+            assert used(machine) == {account}
+            blog(machine).make_due()
+            assert renew(machine)
+            assert_well(machine)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lineages import SITES, Lineage, assert_well, blog, fact, shop, site
 from machine import Machine
-from pebble import counted
+from pebble import Pebble, counted
 from playbook import Outcome, Playbook
 
 #: The proxy alone: what a run has done that ends before certbot's turn.
@@ -154,6 +154,46 @@ class TestOtherSource:
         for machine in machines:
             assert shop(machine).served() == before[machine.name]
             assert_well(machine)
+
+
+class TestRenamedAndRemoved:
+    """The site blog is diary now, and its old certificate is to go in the same run; then the way back."""
+
+    @staticmethod
+    def wanted(old: str, new: str) -> dict[str, Any]:
+        present = [{"name": "shop", "domains": SITES["shop"]}, {"name": new, "domains": SITES["blog"]}]
+        gone = {"name": old, "state": "absent"}
+        return {"nginx_proxy_sites": named(blog=new), "certbot_certificates": [gone, *present]}
+
+    def test_the_old_one_stays_while_the_ca_is_down(self, machines: list[Machine], play: Playbook) -> None:
+        before = [blog(machine).served() for machine in machines]
+        for machine in machines:
+            machine.run("systemctl stop pebble.service")
+        try:
+            outcome = play(extra=self.wanted("blog", "diary"), code=2)
+        finally:
+            for machine in machines:
+                Pebble(machine).restart()
+        said = "blog: kept: the site diary is served with it until its own certificate is there"
+        assert said in " ".join(outcome.output.split())
+        for machine, fingerprint in zip(machines, before, strict=True):
+            assert link(machine, "diary") == blog(machine).folder
+            assert blog(machine).served() == blog(machine).on_disk() == fingerprint
+
+    @pytest.mark.parametrize(("old", "new"), [("blog", "diary"), ("diary", "blog")])
+    def test_the_new_one_is_served_and_the_old_one_gone(
+        self, machines: list[Machine], play: Playbook, old: str, new: str
+    ) -> None:
+        with counted(machines) as orders:
+            play(extra=self.wanted(old, new), code=0)
+            play(extra=self.wanted(old, new)).assert_unchanged()
+        assert set(orders.values()) == {1}
+        for machine in machines:
+            lineage = Lineage(machine, new)
+            assert link(machine, new) == lineage.folder
+            assert blog(machine).served() == lineage.on_disk()
+            assert not Lineage(machine, old).exists()
+            assert_well(machine, "shop")
 
 
 def sourced(source: str) -> list[dict[str, Any]]:

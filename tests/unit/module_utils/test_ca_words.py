@@ -116,6 +116,29 @@ def test_the_account_is_unknown() -> None:
     assert (words.kind, words.text) == ("account_unknown", "the CA does not know the account: Account 1 not found.")
 
 
+def request(url: str, method: str = "POST") -> str:
+    end = f"{url}:\n{{}}" if method == "POST" else f"{url}."
+    return f"2026-11-21 02:49:21,800:DEBUG:acme.client:Sending {method} request to {end}\n"
+
+
+def test_which_cas_do_not_know_it() -> None:
+    """A run of the timer asks the CAs of all lineages; what one of them has forgotten the others may still have."""
+    unknown = answer(problem("accountDoesNotExist", "Account 1 not found."))
+    one, two, three = "https://one.example.com:14000", "https://two.example.com", "https://three.example.com"
+    written = log(
+        request(one + "/dir", "GET"), answer("{}", 200), request(one + "/order"), unknown,
+        request(two + "/dir", "GET"), answer("{}", 200), request(two + "/order"), unknown,
+        request(three + "/dir", "GET"), answer("{}", 200), request(three + "/order"), answer(problem("malformed", "x")),
+    )  # fmt: skip
+    words = words_of_run(written, "")
+    assert words.kind == "refused"
+    known = {server: words.account_unknown_at(server + "/dir") for server in (one, two, three)}
+    assert known == {one: True, two: True, three: False}
+    assert not words.account_unknown_at("https://one.example.com/dir")
+    # A log that does not say whom it was about is no reason to give an account up.
+    assert not words_of_run(log(unknown), "").account_unknown_at(one)
+
+
 @pytest.mark.parametrize(
     ("written", "output", "text"),
     [

@@ -98,6 +98,12 @@ def test_a_rehearsal(fake_run: Fixture, have: None) -> None:
     assert "--force-renewal" not in command
 
 
+def test_a_rehearsal_for_another_key(fake_run: Fixture, have: None) -> None:
+    """certbot refuses another type of key for a lineage that keeps its own, whatever is kept of the order."""
+    rsa = "Public Key Algorithm: rsaEncryption\n Public-Key: (2048 bit)\n"
+    assert " --new-key " in ordered(fake_run({"openssl": (0, rsa, "")}), rehearsal=True)
+
+
 def test_the_key_of_the_external_account_is_in_a_file(fake_run: Fixture, tmp_path: Path) -> None:
     seen = []
 

@@ -69,6 +69,9 @@ class Host:
             if words in line:
                 del self.refusals[index]
                 return 1, "", self._log(said)
+        if command[1] == "delete":
+            (self.home / "renewal" / f"{command[3]}.conf").unlink()
+            return 0, "", ""
         server = command[command.index("--server") + 1]
         if command[1] == "register" or not acme_account.accounts_at(server):
             self.account(server, f"new-{len(self.commands)}")
@@ -169,9 +172,21 @@ def test_one_failure_keeps_no_other_waiting(host: Host) -> None:
     ]
 
 
+def test_what_the_timer_renewed_in_between_has_not_failed(host: Host) -> None:
+    """What is said of its deployment is news, and the only line there is."""
+    host.have("one", "old.example.com")
+    wanted = {**PARAMS, "certificates": [ONE, TWO]}
+    plan = Plan(host, wanted)
+    host.have("one", "one.example.com")
+    host.refusals = [("--cert-name two", "rejectedIdentifier")]
+    outcome = Work(host, wanted, host.orders).carry_out(plan)
+    assert (outcome.ordered, outcome.failed) == ([], ["two"])
+
+
 def test_a_name_that_does_not_answer_is_not_ordered(host: Host) -> None:
     host.unanswered = {"one.example.com": "one.example.com has no address in DNS"}
     outcome = host.run(ONE, TWO)
+    assert outcome.failed == ["one"]
     assert (outcome.ordered, host.placed()) == (["two"], ["two"])
     assert outcome.complaints == ["one: no order was placed: one.example.com has no address in DNS"]
 
@@ -248,7 +263,11 @@ class TestAccount:
     def test_what_the_timer_found_out_is_mended(self, host: Host) -> None:
         host.account(SERVER, "old")
         host.have("one", "one.example.com")
-        state = {"renewal": {"at": 1_900_000_000, "ok": False, "words": "x", "account_unknown": True}}
+        renewal = {"at": 1_900_000_000, "ok": False, "words": "x", "account_unknown": True, "server": SERVER}
+        state = {"renewal": renewal}
+        # Of another server, which the inventory had before: the account here is good.
+        (host.home / "state.json").write_text(json.dumps({"renewal": {**renewal, "server": TRIAL}}))
+        assert not host.run(ONE).is_changed()
         (host.home / "state.json").write_text(json.dumps(state))
         assert host.run(ONE).account
         assert acme_account.accounts_at(SERVER) != ["old"]
@@ -293,6 +312,30 @@ class TestAccount:
         assert host.run(ONE).edited == ["one"]
         assert not host.run(ONE).is_changed()
 
+    def test_renewals_at_a_server_without_any_account(self, host: Host) -> None:
+        """As after a restore without accounts/: there is no order that would register, and no renewal could succeed."""
+        host.have("one", "one.example.com")
+        work = Work(host, {**PARAMS, "certificates": [ONE], "email": "a@example.com"}, host.orders)
+        assert work.would_change_account()
+        assert host.run(ONE, email="a@example.com").account
+        [account] = acme_account.accounts_at(SERVER)
+        assert [line.split()[1] for line in host.commands] == ["register"]
+        assert lineage.Lineage(ONE).renewal.get("account") == account
+        assert not work.would_change_account()
+        assert not host.run(ONE, email="a@example.com").is_changed()
+
+    def test_an_account_that_is_not_to_be_had(self, host: Host) -> None:
+        host.have("one", "one.example.com")
+        host.refusals = [("register", BUSY_CA)]
+        [said] = host.run(ONE).complaints
+        assert said.startswith(f"the account at {SERVER}: a new account was not to be had: the CA could not be reached")
+        assert host.run(ONE).account
+
+    def test_none_is_registered_for_what_goes(self, host: Host) -> None:
+        host.have("one", "one.example.com")
+        gone = certificate("one", state="absent")
+        assert not Work(host, {**PARAMS, "certificates": [gone]}, host.orders).would_change_account()
+
 
 class TestEdits:
     def test_another_folder_needs_no_order(self, host: Host) -> None:
@@ -315,6 +358,7 @@ def test_staging_replaces_nothing_valid(host: Host) -> None:
     host.have("one", "one.example.com")
     [said] = host.run(ONE, server=TRIAL, staging=True).complaints
     assert said == f"one: no order was placed: a staging certificate would replace the one from {SERVER}"
+    assert host.run(ONE, server=TRIAL, staging=True).failed == ["one"]
     assert host.commands == []
 
 
@@ -327,6 +371,99 @@ def test_a_diff_says_why(host: Host) -> None:
     assert (order["before"], order["after"]) == ("it is for old.example.com\n", "one.example.com\n")
     assert removal["before"].splitlines()[0] == str(host.home / "live" / "two")
     assert removal["after"] == ""
+
+
+class TestRenamed:
+    """The site one is two now, and its old certificate is to go in the same run."""
+
+    GONE = certificate("one", state="absent")
+
+    @pytest.fixture
+    def link(self, host: Host, write: Fixture, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """As nginx_proxy leaves it: served with the old one until the new one is there."""
+        host.account(SERVER, "here")
+        host.have("one", "two.example.com")
+        folder = host.home / "tls" / "two"
+        write(folder / "site.json", json.dumps({"domains": ["two.example.com"], "source": "certbot"}))
+        (folder / "current").symlink_to(host.home / "live" / "one")
+        monkeypatch.setattr(lineage_removal, "PATIENCE", 0.2)
+        monkeypatch.setattr(lineage_removal.Site, "is_served", lambda _site: True)
+        return folder / "current"
+
+    def run(self, host: Host, link: Path, *certificates: dict[str, t.Any], serves: bool = True) -> Outcome:
+        """:param serves: whether nginx takes the new certificate"""
+        wanted = {**PARAMS, "certificates": [*certificates], "tls_dir": str(host.home / "tls")}
+
+        def deploy() -> None:
+            host.commands.append("asgi-deploy-certificates")
+            if serves and (host.home / "live" / "two").exists():
+                link.unlink()
+                link.symlink_to(host.home / "live" / "two")
+
+        return Work(host, wanted, host.orders).carry_out(Plan(host, wanted), deploy)
+
+    def test_the_new_one_is_served_before_the_old_one_goes(self, host: Host, link: Path) -> None:
+        outcome = self.run(host, link, self.GONE, TWO)
+        assert (outcome.ordered, outcome.removed, outcome.warnings) == (["two"], ["one"], [])
+        assert link.readlink() == host.home / "live" / "two"
+        assert not (host.home / "live" / "one").exists()
+        words = [line.split()[1] if " " in line else line for line in host.commands]
+        assert words == ["certonly", "asgi-deploy-certificates", "delete"]
+
+    @pytest.mark.parametrize("fault", ["order", "nginx"])
+    def test_the_old_one_stays_while_it_is_served(self, host: Host, link: Path, fault: str) -> None:
+        if fault == "order":
+            host.refusals = [("--cert-name two", "rejectedIdentifier")]
+        outcome = self.run(host, link, self.GONE, TWO, serves=fault != "nginx")
+        assert (outcome.removed, len(outcome.complaints)) == ([], 1 if fault == "order" else 0)
+        assert outcome.warnings == ["one: kept: the site two is served with it until its own certificate is there"]
+        assert link.readlink() == host.home / "live" / "one"
+        assert (host.home / "renewal" / "one.conf").exists()
+        # The next run goes on from here.
+        assert self.run(host, link, self.GONE, TWO).removed == ["one"]
+
+    def test_a_key_that_others_may_have_is_not_served_on(self, host: Host, link: Path) -> None:
+        host.refusals = [("--cert-name two", "rejectedIdentifier")]
+        assert self.run(host, link, {**self.GONE, "revoke": True}, TWO).removed == ["one"]
+        assert str(link.readlink()) == "bootstrap"
+
+    @pytest.mark.parametrize(
+        "site",
+        [
+            {"source": "gone", "was": "certbot"},
+            # Its own is the one that goes, or none that anybody would order.
+            {"source": "certbot", "lineage": "one"},
+            {"source": "certbot", "lineage": "other"},
+        ],
+    )
+    def test_a_site_that_waits_for_no_other_keeps_nothing(
+        self, host: Host, link: Path, write: Fixture, site: dict[str, str]
+    ) -> None:
+        write(link.parent / "site.json", json.dumps({"domains": ["two.example.com"], **site}))
+        host.refusals = [("--cert-name two", "rejectedIdentifier")]
+        assert self.run(host, link, self.GONE, TWO).removed == ["one"]
+        assert "asgi-deploy-certificates" not in host.commands
+        assert str(link.readlink()) == "bootstrap"
+
+    def test_nobody_is_served_with_half_a_certificate(self, host: Host, link: Path) -> None:
+        (host.home / "live" / "one" / "privkey.pem").unlink()
+        host.refusals = [("--cert-name two", "rejectedIdentifier")]
+        assert self.run(host, link, self.GONE, TWO).removed == ["one"]
+        assert str(link.readlink()) == "bootstrap"
+
+    def test_a_diff_does_not_take_the_site_with_it(self, host: Host, link: Path) -> None:
+        wanted = {**PARAMS, "certificates": [self.GONE, TWO], "tls_dir": str(host.home / "tls")}
+        before = Plan(host, wanted).diff()[-1]["before"].splitlines()
+        assert str(host.home / "live" / "one") in before
+        assert str(link) not in before
+        alone = Plan(host, {**wanted, "certificates": [self.GONE]}).diff()[-1]["before"].splitlines()
+        assert str(link) in alone
+
+    def test_a_folder_that_is_not_ours_is_told_of_once(self, host: Host, link: Path) -> None:
+        (link.parent / "site.json").unlink()
+        outcome = self.run(host, link, self.GONE, TWO)
+        [said] = outcome.complaints
+        assert said.endswith("site.json is not as the role nginx_proxy writes it")
 
 
 def test_a_memory_that_cannot_be_written_hides_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

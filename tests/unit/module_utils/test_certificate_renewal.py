@@ -33,6 +33,7 @@ REFUSED = (
 )
 UNKNOWN = (
     "2026-11-21 03:00:00,000:DEBUG:certbot._internal.main:certbot version: 4.0.0\n"
+    "2026-11-21 03:00:00,000:DEBUG:acme.client:Sending POST request to https://ca.example.com/order:\n{}\n"
     "2026-11-21 03:00:00,001:DEBUG:acme.client:Received response:\nHTTP 400\n"
     "Content-Type: application/problem+json\n\n"
     '{"type": "urn:ietf:params:acme:error:accountDoesNotExist", "detail": "Account not found", "status": 400}\n'
@@ -84,6 +85,16 @@ def test_an_account_that_the_ca_has_forgotten(log: Path, started: t.Any) -> None
     told = note(FAILED, log, started(time.time() - 10))
     assert told["account_unknown"] is True
     assert "the next run of the playbook registers anew" in (problem_of(told) or "")
+    assert told["server"] == SERVER
+
+
+def test_an_account_that_another_ca_has_forgotten(log: Path, started: t.Any) -> None:
+    """That of a lineage by hand, for instance: the account at the inventory's server is good, and stays."""
+    log.write_text(UNKNOWN.replace("ca.example.com", "other.example.com"), encoding="utf-8")
+    told = note(FAILED, log, started(time.time() - 10))
+    assert told["account_unknown"] is False
+    assert told["words"] == "the CA does not know the account: Account not found (other.example.com:443)"
+    assert "registers anew" not in (problem_of(told) or "")
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -123,7 +134,9 @@ class FakeCertbot:
 
 
 ACCOUNT = {"certbot": "/usr/bin/certbot", "email": "ops@example.com", "external": False}
-FORGOTTEN = {"at": 9, "ok": False, "words": "the CA does not know the account", "account_unknown": True}
+FORGOTTEN = {
+    "at": 9, "ok": False, "words": "the CA does not know the account", "account_unknown": True, "server": SERVER,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -133,6 +146,8 @@ FORGOTTEN = {"at": 9, "ok": False, "words": "the CA does not know the account", 
         (BEFORE, Config(server=SERVER, account=ACCOUNT)),
         (FORGOTTEN, Config(server=SERVER)),
         (FORGOTTEN, Config(account=ACCOUNT)),
+        # The inventory's has changed since.
+        (FORGOTTEN, Config(server="https://new.example.com/dir", account=ACCOUNT)),
         # A new one needs the key that only the inventory has.
         (FORGOTTEN, Config(server=SERVER, account={**ACCOUNT, "external": True})),
     ],

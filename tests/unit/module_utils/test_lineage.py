@@ -187,6 +187,14 @@ def test_nothing_to_edit(have: Fixture) -> None:
     assert edited() == have_curve
 
 
+def test_a_preferred_challenge_goes(have: Fixture) -> None:
+    """Another tool's, or a hand's: no plugin but the one it was for could renew any more."""
+    have(*NAMES, renewal=RENEWAL.replace("key_type", "pref_challs = http-01,\nkey_type"))
+    edited = Lineage(WANTED).edited(PARAMS)
+    assert edited.is_changed()
+    assert edited.text == RENEWAL
+
+
 def test_no_file_is_no_file(home: Path) -> None:
     assert edited() == ""
 

@@ -26,9 +26,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def whole(home: Path, write: Fixture) -> Path:
+def whole(home: Path, write: Fixture, make_pair: Fixture) -> Path:
+    pair = make_pair("notes.example.com")
     for kind in KINDS:
-        write(home / "archive" / "notes" / f"{kind}1.pem", kind)
+        source = pair / ("privkey.pem" if kind == "privkey" else "fullchain.pem")
+        write(home / "archive" / "notes" / f"{kind}1.pem", source.read_text())
         link = home / "live" / "notes" / f"{kind}.pem"
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(f"../../archive/notes/{kind}1.pem")
@@ -82,6 +84,21 @@ def test_what_cannot_be_used_is_moved_away(home: Path, whole: Path, lost: str) -
     assert {path.name for path in aside.iterdir()} == {"live", "archive", "renewal"}
     assert {name.split("/")[0] for name in everything(home)} == {"asgi-deploy"}
     assert mended(home) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_file_is_none(home: Path, whole: Path, kind: str) -> None:
+    """As after a power cut, or with a full disk: certbot could not read it, and fails at it."""
+    (home / "archive" / "notes" / f"{kind}1.pem").write_text("")
+    assert str(mended(home)).startswith("it was not whole")
+
+
+@pytest.mark.parametrize("kind", ["fullchain", "privkey"])
+def test_an_empty_one_is_of_no_use_to_nginx(home: Path, whole: Path, kind: str) -> None:
+    (home / "archive" / "notes" / f"{kind}1.pem").write_text("")
+    (home / "tls" / "notes").mkdir(parents=True)
+    (home / "tls" / "notes" / "current").symlink_to(whole)
+    assert str(mended(home)).startswith("it was not whole")
 
 
 def test_what_nginx_uses_is_not(home: Path, whole: Path) -> None:

@@ -362,3 +362,32 @@ def test_certbots_program_is_told_of_the_proxy_protocol(tmp_path: Path) -> None:
     folders(tmp_path).mark(())
     folders(tmp_path).mark({"notes"})
     assert tls.stale() == []
+
+
+@pytest.mark.parametrize("file", ["fullchain.pem", "privkey.pem"])
+def test_a_pair_that_nginx_could_not_load_is_none(
+    tmp_path: Path, lineages: Path, make_pair: MakePair, file: str
+) -> None:
+    """As after a power cut: nginx would not start, and no other site would be served either."""
+    shutil.copytree(make_pair("notes.example.com"), lineages / "notes")
+    tls = folders(tmp_path, pair())
+    tls.ensure(tls.stale())
+    assert os.readlink(tls.current("notes")) == str(lineages / "notes")
+    (lineages / "notes" / file).write_text("")
+    assert tls.absent() == tls.stale() == [pair()]
+    assert tls.ensure(tls.absent())
+    assert os.readlink(tls.current("notes")) == "bootstrap"
+    assert problems_of(*served(tls), ["notes.example.com"]) == []
+
+
+def test_one_that_expired_can_be_loaded(
+    tmp_path: Path, lineages: Path, make_pair: MakePair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is for certbot to order another one; a self-signed pair instead is no better for anybody."""
+    shutil.copytree(make_pair("notes.example.com"), lineages / "notes")
+    tls = folders(tmp_path, pair())
+    tls.ensure(tls.stale())
+    end = read_certificate(served(tls)[0]).not_after
+    monkeypatch.setattr(tls_folder, "_SPARE_SECONDS", -2 * 3650 * DAY)
+    monkeypatch.setattr(time, "time", lambda: end + DAY)
+    assert tls.absent() == tls.stale() == []
