@@ -109,6 +109,9 @@ class Work:
         """
         is_registered = bool(accounts_at(self._server))
         try:
+            for removal in plan.removals:
+                if removal.is_urgent:
+                    self._remove(removal)
             self._account()
             self._order_all(plan)
             self._edit_all(plan)
@@ -154,10 +157,12 @@ class Work:
 
         Where the new one did not come, the old one stays: browsers would refuse the site from now on otherwise.
         """
-        if any(removal.waiting(plan.present) for removal in plan.removals):
+        if any(removal.waiting(plan.present) for removal in plan.removals if not removal.is_urgent):
             deploy()
         for removal in plan.removals:
-            waiting = [] if removal.is_urgent else removal.waiting(plan.present)
+            if removal.is_urgent:
+                continue
+            waiting = removal.waiting(plan.present)
             if waiting:
                 sites = ("the site {0} is" if len(waiting) == 1 else "the sites {0} are").format(", ".join(waiting))
                 text = "{0}: kept: {1} served with it until its own certificate is there"

@@ -9,7 +9,6 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.asgi.deploy.plugins.plugin_utils import hop_ends
-from ansible_collections.asgi.deploy.plugins.plugin_utils.refusal import Refused
 from ansible_collections.asgi.deploy.plugins.plugin_utils.role_inputs import (
     Host,
     fleet_before,
@@ -53,14 +52,15 @@ def _clients(proxies: t.Iterable[Host]) -> dict[str, dict[str, t.Any]]:
     """
     found: dict[str, dict[str, t.Any]] = {}
     for proxy in proxies:
-        tls = proxy.get(_TLS)
-        if tls is None:
-            continue
         # Not all of the role's: others may need facts of that host, and nobody may have gathered any.
         options = {name: options_of("nginx_proxy")[name] for name in (_TLS, _SITES)}
         try:
+            tls = proxy.get(_TLS)
+            if tls is None:
+                continue
             read = conform(options, {_TLS: tls, _SITES: proxy.get(_SITES)})
-        except Refused:
+        except Exception:
+            # Refused; or templating fails, with errors of its own: for facts that only that host's play gathers.
             continue
         for app in {app for site in read[_SITES] or [] for app in named_by(site)}:
             found.setdefault(app or "", {})[proxy.name] = read[_TLS]

@@ -426,6 +426,8 @@ class TestRenamed:
         host.refusals = [("--cert-name two", "rejectedIdentifier")]
         assert self.run(host, link, {**self.GONE, "revoke": True}, TWO).removed == ["one"]
         assert str(link.readlink()) == "bootstrap"
+        # It waits for no order either.
+        assert [line.split()[1] for line in host.commands if " " in line][:3] == ["revoke", "delete", "certonly"]
 
     @pytest.mark.parametrize(
         "site",

@@ -317,6 +317,19 @@ def test_proxies_that_pass_on_to_others_only(inventory: Inventory, strangers: Pa
     assert inventory.checked("gunicorn_app", "app1")
 
 
+def test_sites_that_only_their_own_host_can_template(inventory: Inventory, strangers: Path) -> None:
+    """By facts that nobody has gathered yet, for instance."""
+
+    class Lazy(dict[str, t.Any]):
+        def __getitem__(self, name: str) -> t.Any:
+            if name == "nginx_proxy_sites":
+                raise LookupError("object of type 'dict' has no attribute 'default_ipv4'")
+            return super().__getitem__(name)
+
+    inventory.others["proxy2"] = Lazy({PROXY: hop_pki.variables(strangers)[PROXY], "nginx_proxy_sites": []})
+    assert inventory.checked("gunicorn_app", "app1")
+
+
 def test_an_application_host_looks_once_at_each_proxy_s_sites(
     inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
