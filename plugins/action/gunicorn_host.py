@@ -54,5 +54,7 @@ class ActionModule(ActionBase):
             hop for hop in result.get("hops", []) if hop not in wanted and hop.partition(":")[0] in names
         ]
         result["present"] = names
+        # The role may come twice in a play, each time with an application of its own.
+        result["seen"] = sorted({*names, *(variables.get("__gunicorn_app_host") or {}).get("seen", [])})
         result["absent"] = [application["name"] for application in chosen if application["state"] == "absent"]
         return result

@@ -63,7 +63,9 @@ class History:
         """
         last = (self.entries() or [{}])[-1]
         if live and last.get("release") == live:
-            led_there = last.get("how") == "rolled back"
+            # Names begin with the time of the build: a way forward again, to a newer one, is none that led back.
+            left = next((entry["release"] for entry in reversed(self.entries()) if entry["release"] != live), "")
+            led_there = last.get("how") == "rolled back" and left > live
         else:
             # A run that was killed after its switch has not noted it: what it left is noted last.
             led_there = live is not None and self.before(last.get("release"), there) == live

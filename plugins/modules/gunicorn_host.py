@@ -70,6 +70,11 @@ present:
   type: list
   elements: str
   returned: success
+seen:
+  description: Names of the applications that the host was to deploy so far in this run.
+  type: list
+  elements: str
+  returned: success
 absent:
   description: Names of the applications to remove.
   type: list

@@ -60,13 +60,13 @@ def first_host(name: str, hosts: t.Iterable[str], here: t.Container[str], told: 
     """
     for host in hosts:
         said = told(host)
-        if said is None:
-            if host in here:
-                # In tasks of one's own it may not have been asked yet; two hosts that migrate are worse than none.
-                return host
-            # It dropped out before it was asked, and will run nothing.
+        if said is None and host in here:
+            # In tasks of one's own it may not have been asked yet; two hosts that migrate are worse than none.
+            return host
+        if said is None or said.get("skipped"):
+            # It dropped out before it was asked, or is left out: it will run nothing.
             continue
         # One that failed since has had its turn: what it ran must not be run again by the next.
-        if name in said.get("present", [name]):
+        if name in said.get("seen", [name]):
             return host
     return None

@@ -47,6 +47,18 @@ def test_previous_is_where_a_rollback_has_led(history: History) -> None:
     assert history.previous("r3", ["r3"]) is None
 
 
+def test_previous_after_a_way_forward_is_the_one_before(history: History) -> None:
+    """Back to r1, by a second rollback to r2 again, which then proves bad."""
+    there = ["r1", "r2"]
+    for release, how in (("r1", "deployed"), ("r2", "deployed"), ("r1", "rolled back"), ("r2", "rolled back")):
+        history.note(release, "blue", how)
+    assert history.previous("r2", there) == "r1"
+    history.note("r1", "green", "rolled back")
+    # With other settings.
+    history.note("r1", "blue", "rolled back")
+    assert history.previous("r1", there) == "r1"
+
+
 def test_previous_after_a_run_that_was_killed_after_its_switch(history: History) -> None:
     there = ["r1", "r2", "r3"]
     for release in ("r1", "r2"):

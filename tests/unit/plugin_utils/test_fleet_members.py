@@ -22,7 +22,8 @@ def told(only: str | None = None, lost: t.Collection[str] = ()) -> t.Callable[[s
     def ask(host: str) -> t.Mapping[str, t.Any] | None:
         if host in lost:
             return None
-        return {"present": [name for name in HAS[host] if only in (None, name)], "named": HAS[host]}
+        names = [name for name in HAS[host] if only in (None, name)]
+        return {"present": names, "named": HAS[host], "seen": names}
 
     return ask
 
@@ -83,6 +84,17 @@ def test_batches(batches: list[int | str], hosts: str, sizes: list[int | str]) -
 )
 def test_who_runs_what_runs_once(name: str, here: list[str], lost: list[str], first: str | None) -> None:
     assert first_host(name, HOSTS, here, told(lost=lost)) == first
+
+
+def test_a_host_that_is_left_out_has_no_turn() -> None:
+    """Its task was skipped, by a condition of the play's own."""
+    skipped = {"skipped": True, "changed": False}
+    assert first_host("blog", HOSTS, HOSTS, lambda host: skipped if host == "h2" else told()(host)) == "h3"
+
+
+def test_a_role_that_comes_twice_forgets_nothing() -> None:
+    """With `serial` the second batch asks when the first one is at its second application."""
+    assert first_host("shop", HOSTS, HOSTS, lambda _host: {"present": ["blog"], "seen": ["blog", "shop"]}) == "h1"
 
 
 def test_a_host_whose_question_failed_has_had_its_turn() -> None:
