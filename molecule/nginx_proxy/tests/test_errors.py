@@ -216,7 +216,11 @@ class TestPages:
         passed = machine.ask(INTERCEPTED + code("422", *own))
         assert (passed.header("x-frame-options"), passed.header("content-security-policy")) == ("DENY", "sandbox")
 
-    @pytest.mark.parametrize("status", ["200", "400", "422"])
+    def test_a_path_with_dots_gets_its_page_too(self, machine: Machine) -> None:
+        answer = machine.ask(PAGES + "/x/../y", "--path-as-is")
+        assert (answer.status, answer.body) == (400, JSON_PAGE[0])
+
+    @pytest.mark.parametrize("status", ["200", "409", "422"])
     def test_a_status_without_a_page_is_the_applications(self, machine: Machine, status: str) -> None:
         assert machine.ask(INTERCEPTED + code(status, "body=own")).body == "own"
 
