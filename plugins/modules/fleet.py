@@ -99,6 +99,7 @@ def main() -> None:
         argument_spec={
             "step": {"type": "str", "required": True, "choices": ["begin", "ask", "failed", "back", "targets", "end"]},
             "playbook": {"type": "str", "choices": ["release", "rollback"]},
+            "only": {"type": "str"},
             "kind": {
                 "type": "str",
                 "choices": ["position", "lock", "prepare", "live", "back", "free", "requests"],
