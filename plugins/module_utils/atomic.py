@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import glob
 import os
+import shutil
 import tempfile
 import time
 import typing as t
@@ -107,6 +108,15 @@ def leftovers_of(path: str) -> t.List[str]:
     """Return what a process that was killed inside :func:`write_file` has left, a secret perhaps."""
     folder, name = os.path.split(path)
     return sorted(glob.glob(os.path.join(glob.escape(folder), "." + glob.escape(name) + ".????????")))
+
+
+def discard(paths: t.Iterable[str]) -> None:
+    """Remove these files, links and whole folders, as far as they are there."""
+    for path in paths:
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
 
 
 def flip(link: str, target: str) -> None:

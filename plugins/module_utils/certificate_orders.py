@@ -157,11 +157,10 @@ class Work:
 
         Where the new one did not come, the old one stays: browsers would refuse the site from now on otherwise.
         """
-        if any(removal.waiting(plan.present) for removal in plan.removals if not removal.is_urgent):
+        removals = [removal for removal in plan.removals if not removal.is_urgent]
+        if any(removal.waiting(plan.present) for removal in removals):
             deploy()
-        for removal in plan.removals:
-            if removal.is_urgent:
-                continue
+        for removal in removals:
             waiting = removal.waiting(plan.present)
             if waiting:
                 sites = ("the site {0} is" if len(waiting) == 1 else "the sites {0} are").format(", ".join(waiting))

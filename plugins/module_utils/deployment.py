@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, leftovers_of
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import diff_of, discard, leftovers_of
 from ansible_collections.asgi.deploy.plugins.module_utils.health import Health
 from ansible_collections.asgi.deploy.plugins.module_utils.history import History
 from ansible_collections.asgi.deploy.plugins.module_utils.hooks import HookError, Hooks, environment_file
@@ -62,7 +61,7 @@ class Deployment:
         result = {"changed": True, "due": not check_mode, "slot": self.slots.idle(), "diff": self._diff(live, release)}
         if check_mode:
             return {**result, "release": release or identity, "would": "switch" if release else "build and switch"}
-        self._forget_secrets(self._secrets_left())
+        discard(self._secrets_left())
         # Before there is a release more, which has never been live.
         self._remember(live)
         if release is None and source is not None and source.needs_archive:
@@ -170,7 +169,7 @@ class Deployment:
             due.append(lambda: self.releases.remove_unfinished(used))
         left = self._secrets_left()
         if left:
-            due.append(lambda: self._forget_secrets(left))
+            due.append(lambda: discard(left))
         for repair in [] if check_mode else due:
             repair()
         if unconfirmed and not check_mode:
@@ -201,14 +200,6 @@ class Deployment:
         hooks, login = environment_file(self.name), folder_of(self.name)
         found = [path for path in (hooks, login) if os.path.lexists(path)]
         return [*found, *leftovers_of(hooks), *self.slots.secrets_left()]
-
-    @staticmethod
-    def _forget_secrets(left: t.Sequence[str]) -> None:
-        for path in left:
-            if os.path.isdir(path):
-                shutil.rmtree(path)
-            else:
-                os.unlink(path)
 
     def _diff(self, live: t.Optional[str], release: t.Optional[str]) -> t.List[t.Dict[str, str]]:
         slots = self.slots

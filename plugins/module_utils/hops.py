@@ -11,7 +11,7 @@ import re
 import time
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import leftovers_of, read_text
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import discard, leftovers_of, read_text
 from ansible_collections.asgi.deploy.plugins.module_utils.hop_tls import HopTls
 from ansible_collections.asgi.deploy.plugins.module_utils.host_files import Files, stale_files, write_files
 from ansible_collections.asgi.deploy.plugins.module_utils.units import SERVES, states_of
@@ -159,7 +159,7 @@ class Hops:
         changed = bool(stale or due or unloaded or left)
         if check_mode or not changed:
             return changed
-        _unlink(left)
+        discard(left)
         if stale:
             # One for all fences of the host.
             write_files(stale)
@@ -199,7 +199,7 @@ class Hops:
         write_files(rules)
         # A fence that is up is changed in one transaction: no connection ends.
         self._must(hop, ["systemctl", "reload-or-restart", hop.fence], hop.fence)
-        _unlink([mark])
+        discard([mark])
 
     def _withdraw(self, hop: Hop, before: _Before) -> None:
         """Take down what was put up for a port that did not open: its fence would cut off whoever has it."""
@@ -249,9 +249,9 @@ class Hops:
             if self._is_fenced(hop):
                 self._run([_NFT, "delete", *hop.table])
             paths = self._paths(hop)
-            _unlink([path for own in paths for path in leftovers_of(own)])
+            discard([path for own in paths for path in leftovers_of(own)])
             # The units at the end: by them a run after a killed one knows that there is a port to close.
-            _unlink([self._mark(hop), *reversed(paths)])
+            discard([self._mark(hop), *reversed(paths)])
         self.forget()
         self._run(["systemctl", "daemon-reload"])
         self._run(["systemctl", "--quiet", "reset-failed", *(unit for hop in hops for unit in hop.units)])
@@ -310,12 +310,6 @@ class Hops:
         # child has ended before the journal looks where it ran.
         lines = ["_SYSTEMD_UNIT=" + unit, "+", "UNIT=" + unit, "_UID=0"]
         return self._run(["journalctl", *lines, "--lines=5", "--no-pager", "--output=cat"])[1].strip()
-
-
-def _unlink(paths: t.Iterable[str]) -> None:
-    for path in paths:
-        if os.path.lexists(path):
-            os.unlink(path)
 
 
 def _is_ours(path: str) -> bool:

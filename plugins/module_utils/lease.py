@@ -38,7 +38,7 @@ class Lease:
     def holder(self) -> t.Optional[Holder]:
         """Return who holds it, or None: a dictionary with ``id``, ``by``, ``since`` and ``until``."""
         found = self._read()
-        return found if found and 0 < found["until"] - time.time() < SECONDS + _SET_BACK else None
+        return found if found and lasts(found["until"]) else None
 
     def take(self, identity: str, by: str, take_over: bool = False) -> None:
         """Hold it from now on.
@@ -97,6 +97,11 @@ class Lease:
             "Another release of {0} holds its lock: {1}, since {2}. It ends by itself at {3}; asgi.deploy.release and "
             "asgi.deploy.rollback take it over with -e release_lock=break"
         ).format(self.name, holder["by"], moment(holder["since"]), moment(holder["until"]))
+
+
+def lasts(until: float) -> bool:
+    """Return whether a lock that was taken for :data:`SECONDS`, and so ends at ``until``, is held still."""
+    return 0 < until - time.time() < SECONDS + _SET_BACK
 
 
 def moment(seconds: float) -> str:

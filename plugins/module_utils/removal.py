@@ -15,7 +15,7 @@ import pwd
 import shutil
 import typing as t
 
-from ansible_collections.asgi.deploy.plugins.module_utils.atomic import leftovers_of, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.atomic import discard, leftovers_of, write_file
 from ansible_collections.asgi.deploy.plugins.module_utils.hooks import environment_file
 from ansible_collections.asgi.deploy.plugins.module_utils.hops import Hops
 from ansible_collections.asgi.deploy.plugins.module_utils.published import Published
@@ -179,11 +179,7 @@ class _Removal:
             os.path.join(self._base, path.lstrip("/"))
             for path in (environment_file(self.name), os.path.join(_BUILDS, self.name))
         )
-        for place in (hooks, *leftovers_of(hooks), login):
-            if os.path.isdir(place):
-                shutil.rmtree(place)
-            elif os.path.lexists(place):
-                os.unlink(place)
+        discard([hooks, *leftovers_of(hooks), login])
 
     def _keep_data(self) -> None:
         """Close the data: the number of the user may be another user's tomorrow."""

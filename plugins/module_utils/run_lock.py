@@ -12,14 +12,11 @@ import typing as t
 import uuid
 
 from ansible_collections.asgi.deploy.plugins.module_utils.atomic import LOCKS, locked, read_text, write_file
+from ansible_collections.asgi.deploy.plugins.module_utils.lease import SECONDS, lasts
 
 #: Seconds after which a run that took the lock counts as dead: its controller has gone without a word. Nothing puts
 #: that off, so it has to do for many slow proxies.
-LEASE = 4 * 3600
-
-#: By so many seconds a clock may be set back meanwhile. One that was set back further would make the lock last as much
-#: longer.
-_SET_BACK = 300
+LEASE = SECONDS
 
 
 class Held(Exception):
@@ -51,7 +48,7 @@ class RunLock:
         """
         with self._alone():
             other = self._read()
-            if other and over not in ("any", other["token"]) and -_SET_BACK < time.time() - other["since"] < LEASE:
+            if other and over not in ("any", other["token"]) and lasts(other["since"] + LEASE):
                 raise Held(what, other)
             token = str(uuid.uuid4())
             if keep:

@@ -40,16 +40,16 @@ def batch_sizes(batches: t.Sequence[int | str], hosts: t.Sequence[str], everybod
         return list(batches)
     sizes: list[int | str] = []
     begun = done = 0
-    for batch in itertools.chain(batches, itertools.repeat(batches[-1])):
+    steps = itertools.chain(batches, itertools.repeat(batches[-1]))
+    while done < len(hosts):
+        batch = next(steps)
         # As Ansible reckons shares.
         size = batch if isinstance(batch, int) else int(batch.rstrip("%")) * len(hosts) // 100 or 1
         done = min(done + size, len(hosts))
         end = everybody.index(hosts[done - 1]) + 1
         sizes.append(end - begun)
         begun = end
-        if done == len(hosts):
-            return sizes
-    raise AssertionError("unreachable")
+    return sizes
 
 
 def first_host(name: str, hosts: t.Iterable[str], here: t.Container[str], told: Told) -> str | None:

@@ -96,6 +96,11 @@ def get(*lines: str, target: str = "/MARK") -> str:
     return sent("\r\n".join([f"GET {target} HTTP/1.1", f"Host: {NAME}", *lines, "Connection: close", "", ""]))
 
 
+def each(*targets: str) -> list[Any]:
+    """The parameters for a request to each of these targets, by which a case is called."""
+    return [pytest.param(get(target=target), id=target) for target in targets]
+
+
 class Told(NamedTuple):
     answer: str
     requests: list[dict[str, Any]]
@@ -408,23 +413,20 @@ class TestHosts:
 class TestPaths:
     @pytest.mark.parametrize(
         "word",
-        [
-            pytest.param(get(target=target), id=target)
-            for target in (
-                "/inside/MARK",
-                "//inside/MARK",
-                "/./inside/MARK",
-                "/x/../inside/MARK",
-                "/%69nside/MARK",
-                "/inside%2fMARK",
-                "/inside%2FMARK",
-                "/x%2f..%2finside/MARK",
-                "/%2e%2e/inside/MARK",
-                "/stripped/../inside/MARK",
-                f"https://{NAME}/inside/MARK",
-                "/inside/MARK?/../",
-            )
-        ],
+        each(
+            "/inside/MARK",
+            "//inside/MARK",
+            "/./inside/MARK",
+            "/x/../inside/MARK",
+            "/%69nside/MARK",
+            "/inside%2fMARK",
+            "/inside%2FMARK",
+            "/x%2f..%2finside/MARK",
+            "/%2e%2e/inside/MARK",
+            "/stripped/../inside/MARK",
+            f"https://{NAME}/inside/MARK",
+            "/inside/MARK?/../",
+        ),
     )
     def test_a_rule_holds_for_each_spelling_of_its_path(self, told: dict[str, Told], word: str) -> None:
         assert told[word].status in ("400", "403")
@@ -450,22 +452,19 @@ class TestPaths:
 
     @pytest.mark.parametrize(
         "word",
-        [
-            pytest.param(get(target=target), id=target)
-            for target in (
-                "/inside/../MARK",
-                "/MARK/x/..",
-                "/inside/%2e%2e/MARK",
-                "/inside/.%2E/MARK",
-                "/inside%2f..%2fMARK",
-                "/inside/..%2FMARK",
-                "/inside/../MARK?a=b",
-                "/inside/..?MARK",
-                "/inside/..#MARK",
-                f"https://{NAME}/inside/../MARK",
-                "/MARK/x/../y",
-            )
-        ],
+        each(
+            "/inside/../MARK",
+            "/MARK/x/..",
+            "/inside/%2e%2e/MARK",
+            "/inside/.%2E/MARK",
+            "/inside%2f..%2fMARK",
+            "/inside/..%2FMARK",
+            "/inside/../MARK?a=b",
+            "/inside/..?MARK",
+            "/inside/..#MARK",
+            f"https://{NAME}/inside/../MARK",
+            "/MARK/x/../y",
+        ),
     )
     def test_nobody_leaves_a_rule_by_dots_that_only_nginx_resolves(self, told: dict[str, Told], word: str) -> None:
         assert told[word].status == "400"
